@@ -1,0 +1,108 @@
+# SPDX-FileCopyrightText: The OneHop authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plans for all hosts on the controller, without a connection to any."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible_collections.onehop.llm.plugins.plugin_utils import _plan
+from ansible_collections.onehop.llm.plugins.plugin_utils._controller import Action
+from ansible_collections.onehop.llm.plugins.plugin_utils._problems import Problem
+
+WORKERS = "gpu_hosts"
+ROUTERS = "llm_routers"
+
+
+class ActionModule(Action):
+    """Reads the inventory's variables and hands them to the planner."""
+
+    _requires_connection = False
+
+    def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        scope = self.argument("scope", "inventory")
+        if scope not in ("inventory", "host"):
+            raise AnsibleActionFail(f"scope = {scope}: write inventory or host")
+        self.unreadable: list[Problem] = []
+        if scope == "host":
+            hosts = [self._this_host(task_vars)]
+        else:
+            self._refuse_play_variables()
+            hosts = [self._host(name, task_vars) for name in sorted(members(task_vars["groups"]))]
+        plan = _plan.make(hosts)
+        problems = [str(problem) for problem in sorted(self.unreadable + plan.problems)]
+        if problems:
+            result.update(failed=True, msg="\n".join(problems))
+            return result
+        result.update(changed=False, plan=plan.data())
+        return result
+
+    def _this_host(self, task_vars: dict[str, Any]) -> _plan.Host:
+        """With all that the play and the role say, which an inventory does not know."""
+        name = self.host(task_vars)
+        return _plan.Host(
+            name=name,
+            variables=self._read(name, task_vars, lambda key: self.variable(key, task_vars)),
+            others=[key for key in task_vars if isinstance(key, str)],
+        )
+
+    def _host(self, name: str, task_vars: dict[str, Any]) -> _plan.Host:
+        variables = task_vars["hostvars"][name]
+        groups = task_vars["groups"]
+        return _plan.Host(
+            name=name,
+            variables=self._read(name, variables, lambda key: variables[key]),
+            others=[key for key in variables if isinstance(key, str)],
+            worker=name in role_of(groups, WORKERS),
+            router=name in role_of(groups, ROUTERS),
+        )
+
+    def _read(self, host: str, names: Mapping[str, Any], read: Any) -> dict[str, Any]:
+        found = {}
+        for key in _plan.known_variables():
+            if key not in names:
+                continue
+            try:
+                found[key] = plain(read(key))
+            except AnsibleError as error:
+                mend = "Mend the template"
+                self.unreadable.append(Problem(host, key, f"cannot be read: {error}", mend))
+        return found
+
+    def _refuse_play_variables(self) -> None:
+        """A play's variables are not part of any host's, so they would be lost in silence."""
+        given = self._task.play.get_vars() if self._task.play else {}
+        lost = sorted(set(given) & set(_plan.known_variables()))
+        if lost:
+            raise AnsibleActionFail(
+                f"{', '.join(lost)}: given as variables of a play, where the plan for all hosts "
+                "cannot see them. Write them into the inventory, such as group_vars/gpu_hosts.yml."
+            )
+
+
+def members(groups: Mapping[str, list[str]]) -> set[str]:
+    """Every host that serves or routes."""
+    return {*role_of(groups, WORKERS), *role_of(groups, ROUTERS)}
+
+
+def role_of(groups: Mapping[str, list[str]], group: str) -> list[str]:
+    """The hosts of one of our groups, and what stands for it where it is missing."""
+    if group in groups:
+        return list(groups[group])
+    if group == ROUTERS and WORKERS in groups:
+        return list(groups[WORKERS])
+    return [] if ROUTERS in groups else list(groups["all"])
+
+
+def plain(value: Any) -> Any:
+    """A templated value as ordinary data, of which nothing is looked up later."""
+    if isinstance(value, Mapping):
+        return {plain(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, str):
+        return str(value)
+    return value

@@ -1,0 +1,44 @@
+# SPDX-FileCopyrightText: The OneHop authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Renders the units of an engine's workers, and has the host install them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.onehop.llm.plugins.plugin_utils import _install
+from ansible_collections.onehop.llm.plugins.plugin_utils._catalogue import ENGINES
+from ansible_collections.onehop.llm.plugins.plugin_utils._controller import Action, program
+
+
+class ActionModule(Action):
+    """Fills in ``rendered``."""
+
+    def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        role, plan, host = self.argument("engine"), self.argument("plan"), self.host(task_vars)
+        rendered = _install.workers(
+            plan,
+            host,
+            role,
+            self.argument("facts"),
+            self._contents(plan["hosts"][host]["engines"].get(role), role, task_vars),
+            program("_wait_ready.py"),
+        )
+        arguments = {"engine": role, "plan": {}, "facts": {}, "rendered": rendered}
+        result.update(self.ask(arguments, task_vars))
+        return result
+
+    def _contents(self, engine: Any, role: str, task_vars: Any) -> dict[str, dict[str, str]]:
+        """Secrets given by content: read here and now, since the plan holds none."""
+        workers = [worker for worker in (engine or {"workers": []})["workers"] if worker["contents"]]
+        if not workers:
+            return {}
+        models = self.variable(ENGINES[role].models_variable, task_vars)
+        return {
+            worker["key"]: {
+                name: str(models[worker["key"]]["credentials"][name]["content"])
+                for name in worker["contents"]
+            }
+            for worker in workers
+        }

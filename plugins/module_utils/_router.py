@@ -1,0 +1,182 @@
+# SPDX-FileCopyrightText: The OneHop authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The router on its host: its configuration installed, and its process brought to run with it.
+
+This module util is private to the collection.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+
+from ansible_collections.onehop.llm.plugins.module_utils._files import File, read
+from ansible_collections.onehop.llm.plugins.module_utils._owned import Owned
+from ansible_collections.onehop.llm.plugins.module_utils._systemd import (
+    Systemd,
+    SystemdError,
+    stamp_of,
+)
+from ansible_collections.onehop.llm.plugins.module_utils._unit_set import UnitSet
+
+CONFIG = "/etc/onehop/router.json"
+SERVICE = "onehop-router.service"
+SOCKET = "onehop-router.socket"
+ENVIRONMENTS = "/opt/onehop/router"
+LISTENERS = "ONEHOP_LISTENERS"
+
+_PATIENCE = 15
+"""Seconds that a reload may take."""
+_LINES = 15
+
+
+class RouterError(Exception):
+    """What went wrong, in words for the operator."""
+
+
+def fingerprint(text):
+    """How the router tells in its status which configuration it runs with."""
+    return "config " + hashlib.sha256(text).hexdigest()[:12]
+
+
+def models(text):
+    """The models that a configuration has routes to."""
+    return sorted(json.loads(text.decode("utf-8"))["models"]) if text else []
+
+
+class Router(object):
+    """The router's units, configuration and process."""
+
+    def __init__(self, run, environment, check_mode):
+        self.run = run
+        self.systemd = Systemd(run)
+        self.environment = environment
+        self.check_mode = check_mode
+
+    def converge(self, rendered, listeners):
+        """Bring all of it to what was rendered; ``changed``, ``diff``, ``action``, ``models``."""
+        units = UnitSet(self.run, "router", check_mode=self.check_mode, **rendered)
+        problems = units.problems()
+        config = next((file.content for file in units.files if file.path == CONFIG), None)
+        problems += self._complaints(config) if config else []
+        if problems:
+            raise RouterError("\n".join(problems))
+        result = units.converge()
+        if not rendered["units"]:
+            return dict(result, action="remove" if result["changed"] else "nothing", models=[])
+        action = self._needed(units.stamps[SERVICE], config, listeners)
+        if action != "nothing" and not self.check_mode:
+            self._act(action, config)
+        old = [] if self.check_mode else self._prune()
+        return {
+            "changed": result["changed"] or action != "nothing" or bool(old),
+            "diff": result["diff"],
+            "action": action,
+            "models": models(config),
+        }
+
+    def _complaints(self, config):
+        """What the router itself says about its configuration; nothing where it is not there."""
+        program = os.path.join(self.environment, "bin", "python")
+        if not os.path.exists(program):
+            return []
+        with tempfile.NamedTemporaryFile(prefix="onehop-", suffix=".json") as file:
+            file.write(config)
+            file.flush()
+            command = [program, "-I", "-m", "onehop_router", "--config", file.name, "--check"]
+            status, out, err = self.run(command)
+        return [] if status == 0 else [(err.strip() or out.strip())]
+
+    def _needed(self, stamp, config, listeners):
+        shown = self.systemd.show([SERVICE, SOCKET])
+        service, socket = shown[SERVICE], shown[SOCKET]
+        pid = service["MainPID"]
+        if socket["ActiveState"] != "active" or service["ActiveState"] != "active":
+            return "start"
+        if stamp_of(pid, LISTENERS) != listeners:
+            return "start"
+        if stamp_of(pid) != stamp:
+            return "restart"
+        return "nothing" if fingerprint(config) in service["StatusText"] else "reload"
+
+    def _act(self, action, config):
+        shown = self.systemd.show([SERVICE, SOCKET])
+        if any(item["NeedDaemonReload"] == "yes" for item in shown.values()):
+            self.systemd.reload()
+        try:
+            if action == "start":
+                self.systemd.do("stop", [SERVICE, SOCKET])
+                self.systemd.do("reset-failed", [SERVICE, SOCKET])
+                self.systemd.do("start", [SOCKET, SERVICE])
+            elif action == "restart":
+                self.systemd.do("restart", [SERVICE])
+            else:
+                reload(self.systemd, config)
+        except SystemdError as error:
+            raise RouterError("%s\n%s" % (error, last_words(self.systemd)))
+
+    def _prune(self):
+        """Remove environments that the router has left behind."""
+        owned = Owned("router")
+        old = [
+            path
+            for path in owned.things["directories"]
+            if path != self.environment and path.startswith(ENVIRONMENTS + "/")
+        ]
+        for path in old:
+            shutil.rmtree(path, ignore_errors=True)
+        owned.drop("directories", old)
+        owned.save()
+        return old
+
+
+def withdraw(run, keep, check_mode):
+    """Take away the upstreams that are not in ``keep`` (URLs by model), before they go."""
+    systemd = Systemd(run)
+    text = read(CONFIG)
+    if text is None:
+        return {"changed": False, "action": "nothing", "models": [], "diff": []}
+    config = json.loads(text.decode("utf-8"))
+    for name in sorted(config["models"]):
+        model = config["models"][name]
+        if name not in keep:
+            del config["models"][name]
+            continue
+        left = [item for item in model["upstreams"] if item["url"] in keep[name]]
+        model["upstreams"] = left or model["upstreams"]
+    file = File(CONFIG, json.dumps(config, indent=1, sort_keys=True) + "\n")
+    changed = file.differs()
+    result = {
+        "changed": changed,
+        "action": "reload" if changed else "nothing",
+        "models": sorted(config["models"]),
+        "diff": [file.diff()] if changed else [],
+    }
+    if changed and not check_mode:
+        file.write()
+        if systemd.show([SERVICE])[SERVICE]["ActiveState"] == "active":
+            reload(systemd, file.content)
+    return result
+
+
+def reload(systemd, config):
+    """Have the running router read its configuration, and wait until it says that it has."""
+    systemd.do("reload", [SERVICE])
+    end = time.monotonic() + _PATIENCE
+    while fingerprint(config) not in systemd.show([SERVICE])[SERVICE]["StatusText"]:
+        if time.monotonic() > end:
+            raise RouterError(
+                "The router did not take its new configuration and runs on with the old one.\n"
+                + last_words(systemd)
+            )
+        time.sleep(0.05)
+
+
+def last_words(systemd):
+    """The router's last lines."""
+    lines = systemd.journal(SERVICE, None, _LINES)
+    return "Its last words:" + "".join("\n    " + line for line in lines)

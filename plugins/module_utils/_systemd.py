@@ -1,0 +1,104 @@
+# SPDX-FileCopyrightText: The OneHop authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The host's service manager: what it knows of units, and what it is asked to do.
+
+Facts come from ``systemctl show`` and, for what a process was really started from, from its
+environment: systemd shows a unit as it was last read, not as the process met it.
+
+This module util is private to the collection.
+"""
+
+from __future__ import annotations
+
+import re
+
+PROPERTIES = (
+    "Id",
+    "LoadState",
+    "ActiveState",
+    "SubState",
+    "Result",
+    "MainPID",
+    "ExecMainCode",
+    "ExecMainStatus",
+    "InvocationID",
+    "NRestarts",
+    "NeedDaemonReload",
+    "StatusText",
+    "ActiveEnterTimestamp",
+    "Job",
+)
+STAMP = "ONEHOP_STAMP"
+
+
+class Systemd(object):
+    """The system's manager. ``run`` takes an argument list and gives (status, out, err)."""
+
+    def __init__(self, run):
+        self.run = run
+
+    def version(self):
+        """The manager's version, such as 257; 0 where there is no systemd."""
+        status, out, dummy = self.run(["systemctl", "--version"])
+        found = re.match(r"systemd (\d+)", out) if status == 0 else None
+        return int(found.group(1)) if found else 0
+
+    def show(self, units):
+        """Properties of each of ``units``, by the name that was asked for."""
+        if not units:
+            return {}
+        command = ["systemctl", "show", "--property=" + ",".join(PROPERTIES), "--"]
+        dummy, out, err = self.run(command + list(units))
+        blocks = [block for block in out.strip().split("\n\n") if block]
+        if len(blocks) != len(units):
+            raise SystemdError("systemctl show: %s" % (err.strip() or "an answer is missing"))
+        return {
+            unit: dict(line.partition("=")[::2] for line in block.split("\n"))
+            for unit, block in zip(units, blocks)
+        }
+
+    def do(self, verb, units, *options):
+        """Run a verb of systemctl; raise :class:`SystemdError` with its words when it fails."""
+        if verb != "daemon-reload" and not units:
+            return
+        status, dummy, err = self.run(["systemctl"] + list(options) + [verb] + list(units))
+        if status != 0:
+            raise SystemdError("systemctl %s %s: %s" % (verb, " ".join(units), err.strip()))
+
+    def reload(self):
+        """Have the manager read the unit files again."""
+        self.do("daemon-reload", [])
+
+    def journal(self, unit, invocation, lines):
+        """The last lines that the unit's invocation wrote."""
+        command = ["journalctl", "--no-pager", "--quiet", "--output=cat", "--lines=%d" % lines]
+        if invocation:
+            command += [
+                "_SYSTEMD_INVOCATION_ID=" + invocation,
+                "+",
+                "INVOCATION_ID=" + invocation,
+            ]
+        else:
+            command += ["--unit=" + unit]
+        dummy, out, dummy_err = self.run(command)
+        return [line for line in out.split("\n") if line.strip()]
+
+
+class SystemdError(Exception):
+    """A verb that failed, with systemctl's own words."""
+
+
+def stamp_of(pid, name=STAMP):
+    """The stamp in a process's environment; ``None`` without a process or a stamp."""
+    if not pid or pid == "0":
+        return None
+    try:
+        with open("/proc/%s/environ" % pid, "rb") as file:
+            entries = file.read().split(b"\0")
+    except OSError:
+        return None
+    prefix = (name + "=").encode()
+    for entry in entries:
+        if entry.startswith(prefix):
+            return entry[len(prefix):].decode("ascii", "replace")
+    return None

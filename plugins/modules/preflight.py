@@ -1,0 +1,254 @@
+#!/usr/bin/python
+# -*- coding: utf-8 -*-
+# SPDX-FileCopyrightText: The OneHop authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The module that looks at a host before anything changes."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: preflight
+short_description: Check what only the host knows, before anything changes
+description:
+  - Looks at a host's systemd, its devices, the ports that somebody listens on, and the files that
+    the plan names, and fails with everything that stands in the plan's way.
+  - What it finds is returned for M(onehop.llm.worker_units) and M(onehop.llm.router_config).
+version_added: 0.1.0
+author:
+  - The OneHop authors (@onehop)
+extends_documentation_fragment:
+  - onehop.llm._attributes.reads
+options:
+  plan:
+    description: The plan of M(onehop.llm.model_specs).
+    type: dict
+    required: true
+  roles:
+    description: The roles to look at the host for; all that the plan has for it unless given.
+    type: list
+    elements: str
+  needs:
+    description: Filled in on the controller from O(plan).
+    type: dict
+    suboptions:
+      ports:
+        description: Ports to listen on, each with the unit that shall.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          port:
+            description: The TCP port.
+            type: int
+            required: true
+          unit:
+            description: The unit that shall listen on it.
+            type: str
+            required: true
+          variable:
+            description: The variable that it comes from.
+            type: str
+            required: true
+      files:
+        description: Files that have to be there.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          path:
+            description: The file.
+            type: str
+            required: true
+          variable:
+            description: The variable that names it.
+            type: str
+            required: true
+          executable:
+            description: Whether it is a program.
+            type: bool
+            default: false
+      accounts:
+        description: Accounts that have to be there.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          name:
+            description: The account.
+            type: str
+            required: true
+          variable:
+            description: The variable that names it.
+            type: str
+            required: true
+seealso:
+  - module: onehop.llm.model_specs
+"""
+
+EXAMPLES = r"""
+- name: Look at the hosts before anything changes
+  hosts: gpu_hosts
+  gather_facts: false
+  any_errors_fatal: true
+  tasks:
+    - name: Plan for all hosts
+      onehop.llm.model_specs:
+      register: onehop_plan
+      run_once: true
+
+    - name: Check what only the host knows
+      onehop.llm.preflight:
+        plan: "{{ onehop_plan.plan }}"
+      register: onehop_host
+"""
+
+RETURN = r"""
+facts:
+  description: What the host is like.
+  returned: success
+  type: dict
+  sample:
+    gpu: false
+    groups: [video]
+    python: /usr/bin/python3
+    systemd: 257
+"""
+
+import glob
+import grp
+import os
+import pwd
+import sys
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.onehop.llm.plugins.module_utils import _owned, _ports
+from ansible_collections.onehop.llm.plugins.module_utils._systemd import Systemd
+
+OLDEST_SYSTEMD = 249
+"""The first that knows SocketBindDeny=."""
+GPU_GROUPS = ("render", "video")
+GPU_NODES = ("/dev/nvidia[0-9]*", "/dev/kfd", "/dev/dri/renderD*")
+ROUTER_SOCKET = "onehop-router.socket"
+
+
+def facts(systemd):
+    """What units depend on."""
+    python = "/usr/bin/python3"
+    return {
+        "systemd": systemd.version(),
+        "gpu": any(glob.glob(pattern) for pattern in GPU_NODES),
+        "groups": [entry.gr_name for entry in grp.getgrall() if entry.gr_name in GPU_GROUPS],
+        "python": python if os.access(python, os.X_OK) else sys.executable,
+    }
+
+
+def ports(needs, systemd):
+    """A sentence for each port that somebody else listens on."""
+    ours = {unit for owner in _owned.owners() for unit in _owned.Owned(owner).things["units"]}
+    router = systemd.show([ROUTER_SOCKET])[ROUTER_SOCKET]
+    taken = _ports.listeners([need["port"] for need in needs])
+    for need in needs:
+        user = taken.get(need["port"])
+        if user is None or user["unit"] in ours:
+            continue
+        if user["pid"] in (1, None) and router["ActiveState"] == "active":
+            continue
+        yield (
+            "%s = %d: %s (process %s, %s) listens on it. Stop it, or write another port."
+            % (
+                need["variable"],
+                need["port"],
+                user["command"],
+                user["pid"] or "unknown",
+                user["unit"] or "no unit",
+            )
+        )
+
+
+def files(needs):
+    """A sentence for each file that is missing."""
+    for need in needs:
+        path = need["path"]
+        if not os.path.exists(path):
+            yield "%s = %s: is not on the host. Put it there, or write another path." % (
+                need["variable"],
+                path,
+            )
+        elif need["executable"] and not os.access(path, os.X_OK):
+            yield "%s = %s: cannot be executed. Give it mode 0755, or write another path." % (
+                need["variable"],
+                path,
+            )
+
+
+def accounts(needs):
+    """A sentence for each account that is missing."""
+    for need in needs:
+        try:
+            pwd.getpwnam(need["name"])
+        except KeyError:
+            yield "%s = %s: is no account of this host. Make it first, or name none." % (
+                need["variable"],
+                need["name"],
+            )
+
+
+def need_spec(**more):
+    """The argument spec of one need."""
+    return {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": dict(variable={"type": "str", "required": True}, **more),
+    }
+
+
+def main():
+    """The module."""
+    text = {"type": "str", "required": True}
+    module = AnsibleModule(
+        argument_spec={
+            "plan": {"type": "dict", "required": True},
+            "roles": {"type": "list", "elements": "str"},
+            "needs": {
+                "type": "dict",
+                "options": {
+                    "ports": need_spec(port={"type": "int", "required": True}, unit=text),
+                    "files": need_spec(
+                        path=text, executable={"type": "bool", "default": False}
+                    ),
+                    "accounts": need_spec(name=text),
+                },
+            },
+        },
+        supports_check_mode=True,
+    )
+    systemd = Systemd(module.run_command)
+    needs = module.params["needs"] or {"ports": [], "files": [], "accounts": []}
+    found = facts(systemd)
+    if os.geteuid() != 0:
+        module.fail_json(
+            msg="This needs root on the host. Set become: true, or ansible_become: true.",
+        )
+    if found["systemd"] < OLDEST_SYSTEMD:
+        module.fail_json(
+            msg="This host has systemd %s, and %s is the oldest that can run hardened workers."
+            % (found["systemd"] or "nowhere", OLDEST_SYSTEMD),
+        )
+    problems = list(ports(needs["ports"], systemd))
+    missing = list(files(needs["files"])) + list(accounts(needs["accounts"]))
+    if module.check_mode:
+        # Earlier plays of the same run may make these, which check mode did not do.
+        for sentence in missing:
+            module.warn(sentence)
+    else:
+        problems += missing
+    if problems:
+        module.fail_json(msg="\n".join(problems))
+    module.exit_json(changed=False, facts=found)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,208 @@
+#!/usr/bin/python
+# -*- coding: utf-8 -*-
+# SPDX-FileCopyrightText: The OneHop authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The module that installs the router's configuration and has the router run with it."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: router_config
+short_description: Give the router its routes, and have it run with them
+description:
+  - Renders the router's configuration from the plan, has the router itself check it, installs it
+    with the router's units and secrets, and has the router run with it.
+  - New routes are a reload, which no request notices. Another version of the router, other secrets
+    or other listeners are a restart, during which systemd holds the listening sockets.
+  - What runs decides, not what was changed, so that a run which died half-way is repaired.
+version_added: 0.1.0
+author:
+  - The OneHop authors (@onehop)
+extends_documentation_fragment:
+  - onehop.llm._attributes
+options:
+  plan:
+    description: The plan of M(onehop.llm.model_specs).
+    type: dict
+    required: true
+  facts:
+    description: RV(onehop.llm.preflight#module:facts). Needed unless O(phase=withdraw).
+    type: dict
+  environment:
+    description: RV(onehop.llm.router_environment#module:path). Needed unless O(phase=withdraw).
+    type: path
+  phase:
+    description:
+      - V(withdraw) takes the routes away that the plan no longer has, before their workers go.
+      - V(final) gives the router what the plan says.
+    type: str
+    choices: [withdraw, final]
+    default: final
+  rendered:
+    description: Filled in on the controller from O(plan) and O(facts).
+    type: dict
+    suboptions:
+      units:
+        description: As in M(onehop.llm.worker_units).
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          name:
+            description: The unit's name.
+            type: str
+            required: true
+          content:
+            description: Its text.
+            type: str
+            required: true
+          wanted_by:
+            description: The target that starts it.
+            type: str
+          stamp:
+            description: Text put behind the unit's, with C({stamp}) in it.
+            type: str
+          stamped_with:
+            description: Further texts that belong to the stamp.
+            type: list
+            elements: str
+            default: []
+          secrets:
+            description: Files whose contents belong to the stamp.
+            type: list
+            elements: str
+            default: []
+          states:
+            description: Directories that systemd makes for its own use.
+            type: list
+            elements: str
+            default: []
+          caches:
+            description: Directories that systemd makes for weights.
+            type: list
+            elements: str
+            default: []
+      files:
+        description: Files that the units need.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          path:
+            description: Where it goes.
+            type: str
+            required: true
+          content:
+            description: Its text.
+            type: str
+            required: true
+          mode:
+            description: Its mode.
+            type: str
+            default: '0644'
+      secrets:
+        description: Secrets, kept in files that only root can read.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          path:
+            description: Where it goes.
+            type: str
+            required: true
+          content:
+            description: The secret.
+            type: str
+            required: true
+  listeners:
+    description: Filled in on the controller, what the router's process carries of its listeners.
+    type: str
+  keep:
+    description: Filled in on the controller, the URLs of each model that may stay.
+    type: dict
+seealso:
+  - module: onehop.llm.model_specs
+  - module: onehop.llm.router_environment
+"""
+
+EXAMPLES = r"""
+- name: Give the routers their routes
+  hosts: llm_routers
+  gather_facts: false
+  tasks:
+    - name: Plan for all hosts
+      onehop.llm.model_specs:
+      register: onehop_plan
+      run_once: true
+
+    - name: Check what only the host knows
+      onehop.llm.preflight:
+        plan: "{{ onehop_plan.plan }}"
+        roles: [router]
+      register: onehop_host
+
+    - name: Have the router's environment
+      onehop.llm.router_environment:
+      register: onehop_environment
+
+    - name: Give the router its routes
+      onehop.llm.router_config:
+        plan: "{{ onehop_plan.plan }}"
+        facts: "{{ onehop_host.facts }}"
+        environment: "{{ onehop_environment.path }}"
+"""
+
+RETURN = r"""
+action:
+  description: What the router needed.
+  returned: success
+  type: str
+  sample: reload
+models:
+  description: The models that the router has routes to.
+  returned: success
+  type: list
+  elements: str
+  sample: [qwen3-8b]
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.onehop.llm.plugins.module_utils._arguments import RENDERED
+from ansible_collections.onehop.llm.plugins.module_utils._router import RouterError, withdraw
+from ansible_collections.onehop.llm.plugins.module_utils._router import Router
+from ansible_collections.onehop.llm.plugins.module_utils._systemd import SystemdError
+from ansible_collections.onehop.llm.plugins.module_utils._unit_set import UnitSetError
+
+
+def main():
+    """The module."""
+    module = AnsibleModule(
+        argument_spec={
+            "plan": {"type": "dict", "required": True},
+            "facts": {"type": "dict"},
+            "environment": {"type": "path"},
+            "phase": {"type": "str", "choices": ["withdraw", "final"], "default": "final"},
+            "rendered": RENDERED,
+            "listeners": {"type": "str"},
+            "keep": {"type": "dict", "no_log": False},
+        },
+        supports_check_mode=True,
+    )
+    wanted = module.params
+    try:
+        if wanted["phase"] == "withdraw":
+            result = withdraw(module.run_command, wanted["keep"] or {}, module.check_mode)
+        else:
+            router = Router(module.run_command, wanted["environment"], module.check_mode)
+            result = router.converge(
+                wanted["rendered"] or {"units": [], "files": [], "secrets": []}, wanted["listeners"]
+            )
+    except (RouterError, UnitSetError, SystemdError) as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+#!/usr/bin/python
+# -*- coding: utf-8 -*-
+# SPDX-FileCopyrightText: The OneHop authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The module for the router's Python environment."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: router_environment
+short_description: Have the router in a Python environment of its own
+description:
+  - Makes a virtual environment with the router and its packages, pinned by hash, in a directory of
+    its own for each version of the router, its packages and Python. A router that runs is not
+    touched by the making of another.
+  - The packages are collected on the controller for the host's Python, libc and processor, so that
+    the host needs no internet; or the host's pip asks its own index.
+version_added: 0.1.0
+author:
+  - The OneHop authors (@onehop)
+extends_documentation_fragment:
+  - onehop.llm._attributes
+options:
+  python:
+    description: Python 3.11 or newer on the host; the newest that is found unless given.
+    type: path
+  packages:
+    description: Where the packages come from.
+    type: str
+    choices: [controller, host]
+    default: controller
+  wheelhouse:
+    description:
+      - Directory on the controller in which the packages are kept; a folder in the user's cache
+        unless given.
+    type: path
+  identity:
+    description: Filled in by the action plugin, from the router's sources.
+    type: str
+  sent:
+    description: Filled in by the action plugin, which sends the router and its packages.
+    type: path
+seealso:
+  - module: onehop.llm.router_config
+"""
+
+EXAMPLES = r"""
+- name: Have the router's environment, without internet on the host
+  onehop.llm.router_environment:
+    wheelhouse: /srv/artefacts/wheelhouse
+  register: onehop_environment
+"""
+
+RETURN = r"""
+path:
+  description: The environment's directory.
+  returned: success
+  type: str
+  sample: /opt/onehop/router/5f0c2a9be1d34c77
+needed:
+  description: Whether the environment has to be made and nothing was sent.
+  returned: success
+  type: bool
+  sample: false
+target:
+  description: What packages have to fit, where the environment has to be made.
+  returned: when needed
+  type: dict
+  sample:
+    python: "3.13"
+    machine: x86_64
+    libc: glibc
+    libc_version: "2.41"
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.onehop.llm.plugins.module_utils import _python
+from ansible_collections.onehop.llm.plugins.module_utils._owned import Owned
+
+
+def main():
+    """The module."""
+    module = AnsibleModule(
+        argument_spec={
+            "python": {"type": "path"},
+            "packages": {"type": "str", "choices": ["controller", "host"], "default": "controller"},
+            "wheelhouse": {"type": "path"},
+            "identity": {"type": "str"},
+            "sent": {"type": "path"},
+        },
+        supports_check_mode=True,
+    )
+    wanted = module.params
+    run = module.run_command
+    python = _python.find(run, wanted["python"])
+    if python is None:
+        module.fail_json(
+            msg="%s. The router needs Python 3.11 or newer with venv: install it (on Debian "
+            "python3-venv), or name one in router_python."
+            % (
+                "router_python = %s is none that is new enough" % wanted["python"]
+                if wanted["python"]
+                else "No Python that is new enough is on this host"
+            )
+        )
+    environment = _python.Environment(run, python, wanted["identity"] or "")
+    made = environment.works()
+    needed = not made and not wanted["sent"]
+    if not made and not needed and not module.check_mode:
+        owned = Owned("router")
+        owned.add("directories", [environment.path])
+        owned.save()
+        try:
+            environment.make(wanted["sent"], offline=wanted["packages"] == "controller")
+        except _python.EnvironmentFailed as error:
+            module.fail_json(msg=str(error))
+    module.exit_json(
+        changed=not made,
+        needed=needed,
+        path=environment.path,
+        target=python.target if needed else None,
+        diff={
+            "before_header": environment.path,
+            "after_header": environment.path,
+            "before": "",
+            "after": "" if made else "the router with Python %s\n" % python.target["python"],
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+# SPDX-FileCopyrightText: The OneHop authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the action plugins share: reading variables and asking modules.
+
+This plugin util is private to the collection.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+PLUGINS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+class Action(ActionBase):
+    """An action plugin whose module lies under the same name in this collection."""
+
+    _supports_check_mode = True
+    _supports_async = False
+
+    def ask(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Run the module of this task's name on the host."""
+        result: dict[str, Any] = self._execute_module(
+            module_name=self._task.resolved_action, module_args=arguments, task_vars=task_vars
+        )
+        return result
+
+    def variable(self, name: str, task_vars: dict[str, Any]) -> Any:
+        """A variable of this host, templated; ``None`` where there is none."""
+        return self._templar.template(task_vars.get(name))
+
+    def argument(self, name: str, default: Any = None) -> Any:
+        """An argument of the task; a missing one without a default fails the task."""
+        value = self._task.args.get(name)
+        if value is None and default is None:
+            raise AnsibleActionFail(f"{self._task.action}: the argument {name} is missing")
+        return default if value is None else value
+
+    def host(self, task_vars: dict[str, Any]) -> str:
+        """The name of the host that the task is for."""
+        return str(task_vars["inventory_hostname"])
+
+
+def program(name: str) -> str:
+    """The text of a program that goes to hosts."""
+    with open(os.path.join(PLUGINS, "module_utils", name), encoding="utf-8") as file:
+        return file.read()

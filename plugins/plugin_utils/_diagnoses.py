@@ -1,0 +1,92 @@
+# SPDX-FileCopyrightText: The OneHop authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Known signatures of a worker that does not start, with what to do: rows, first match wins.
+
+The messages are the engines' own (llama.cpp 0.7.0) and systemd's.
+
+This plugin util is private to the collection.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+_ROWS: tuple[tuple[str, str], ...] = (
+    (
+        r"error: invalid argument: (\S+)",
+        "llama-server does not know {0}. Look it up in llama-server --help; settings are written "
+        "without the leading dashes",
+    ),
+    (
+        r"(?i)couldn't bind|bind.*(?:address already in use|failed)|address already in use",
+        "something else listens there. Write another port",
+    ),
+    (
+        r"(?i)failed to open GGUF file '?([^'\n]+?)'?(?: \(|$)|failed to open ([^\s:]+\.gguf)",
+        "the model file cannot be read by the worker. It has to be readable for every user, and "
+        "outside of /home, /root and /tmp, which the sandbox hides",
+    ),
+    (
+        r"(?i)invalid magic|not a gguf|wrong magic|failed to read magic",
+        "the model file is no GGUF file, or only part of one. Fetch it again",
+    ),
+    (
+        r"(?i)unknown model architecture: '?(\w+)",
+        "this llama.cpp does not know the architecture {0} yet. Use a newer build",
+    ),
+    (
+        r"(?i)cudaMalloc failed|out of memory|failed to allocate|unable to allocate",
+        "there is not enough memory. Lower ctx-size or n-gpu-layers, or use a smaller quantisation",
+    ),
+    (
+        r"(?i)401|gated repo|access to model .* is restricted",
+        "the hub wants a token for this model. Put HF_TOKEN= into a file and name it in "
+        "environment_file",
+    ),
+    (
+        r"(?i)could not resolve host|name resolution|failed to download|HTTP request failed",
+        "the host cannot reach the hub. Stage the file and name it in settings.model",
+    ),
+    (
+        r"(?i)illegal instruction|SIGILL",
+        "the processor lacks an instruction that this build uses. Use a portable build",
+    ),
+    (r"(?i)no space left on device", "the disk is full"),
+)
+_STATUSES: dict[int, str] = {
+    200: "its working directory is missing",
+    203: "its program cannot be executed, or is not there",
+    216: "its group is not on the host",
+    217: "its user is not on the host",
+    226: "the sandbox could not be set up. In a container, allow namespaces",
+    243: "a credential cannot be read",
+}
+"""Exit statuses that systemd itself gives (systemd.exec(5), Process Exit Codes)."""
+
+
+def diagnosis(report: Mapping[str, Any]) -> str | None:
+    """What is known to be behind a failed unit's report, with the mend."""
+    for line in reversed(report["journal"]):
+        for pattern, text in _ROWS:
+            found = re.search(pattern, line)
+            if found:
+                return text.format(*(group or "" for group in found.groups()))
+    if report["result"] == "timeout":
+        return "it was not ready in time. Raise start_timeout, or look what it waits for"
+    if report["result"] == "oom-kill":
+        return "the kernel ended it for want of memory"
+    return _STATUSES.get(report["exit_status"])
+
+
+def explain(unit: str, report: Mapping[str, Any]) -> str:
+    """A failed unit for the operator: state, cause and mend where known, last lines."""
+    lines: Sequence[str] = report["journal"]
+    cause = diagnosis(report)
+    said = "".join(f"\n    {line}" for line in lines) or "\n    (nothing)"
+    return (
+        f"{unit} is not ready: {report['state']}, result {report['result']}, exit status "
+        f"{report['exit_status']}." + (f" Likely {cause}." if cause else "") + f" Its last words:"
+        f"{said}"
+    )

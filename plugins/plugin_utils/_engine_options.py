@@ -1,0 +1,176 @@
+# SPDX-FileCopyrightText: The OneHop authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Variables and model keys that engines share, so that they mean the same everywhere.
+
+This plugin util is private to the collection.
+"""
+
+from __future__ import annotations
+
+from ansible_collections.onehop.llm.plugins.plugin_utils._schema import Option
+
+SOCKET_DIRECTORY = "/run/onehop"
+
+CREDENTIAL_KEYS = (
+    Option(
+        "source",
+        "path",
+        "Absolute path of a file on the host that holds the secret. Only root needs to read it.",
+        default=None,
+    ),
+    Option(
+        "content",
+        "str",
+        "The secret itself, from a vaulted variable. It is kept in a file that only root can read.",
+        default=None,
+        secret=True,
+    ),
+)
+
+
+def credentials(name: str, doc: str) -> Option:
+    """A dictionary of systemd credentials."""
+    return Option(
+        name,
+        "map",
+        f"{doc} Each has either a C(source), a path on the host, or a C(content), "
+        "the secret itself; a bare string is a source.",
+        default={},
+        key_type="credential_name",
+        keys=CREDENTIAL_KEYS,
+        shorthand="source",
+    )
+
+
+def role_options(role: str, title: str) -> tuple[Option, ...]:
+    """Variables that every engine's role has."""
+    return (
+        Option(
+            f"{role}_enable",
+            "bool",
+            f"Whether this host serves models with {title}. When false, its workers are removed as "
+            "if no model were declared.",
+            default=True,
+        ),
+        Option(
+            f"{role}_model_settings",
+            "map",
+            "Command-line flags of the engine for every model, without the leading dashes. A "
+            "model's own C(settings) win.",
+            default={},
+            key_type="str",
+            elements="json",
+        ),
+        Option(
+            f"{role}_environment",
+            "map",
+            "Environment variables for every model. A model's own win.",
+            default={},
+            key_type="environment_name",
+            elements="environment_value",
+        ),
+        Option(
+            f"{role}_environment_file",
+            "path",
+            "File on the host with C(NAME=value) lines for every model, read as root when a "
+            "worker starts. The place for secrets that the engine takes from its environment.",
+            default=None,
+        ),
+        Option(
+            f"{role}_open_files_limit",
+            "positive",
+            "Number of files that a worker may have open.",
+            default=1048576,
+        ),
+        Option(
+            f"{role}_startup_ordering",
+            "bool",
+            "Whether models start one after the other, by ascending port, then by name, each when "
+            "the one before it is ready.",
+            default=True,
+        ),
+        Option(
+            f"{role}_start_timeout",
+            "positive",
+            "Seconds that a model may take from its start until it is ready.",
+            default=3600,
+        ),
+        Option(
+            f"{role}_socket_directory",
+            "socket_directory",
+            "Directory below /run for the unix sockets of models without a port.",
+            default=SOCKET_DIRECTORY,
+        ),
+    )
+
+
+def model_keys(role: str) -> tuple[Option, ...]:
+    """Keys that a model of every engine has."""
+    return (
+        Option("enable", "bool", "Whether the model is served.", default=True),
+        Option(
+            "name",
+            "label",
+            "The name that clients ask for; the key in the dictionary unless given.",
+            default=None,
+        ),
+        Option(
+            "port",
+            "port",
+            "TCP port on the loopback address that the worker listens on. Without one it listens "
+            "on a unix socket that only the router can reach.",
+            default=None,
+        ),
+        Option(
+            "settings",
+            "map",
+            "Command-line flags of the engine, without the leading dashes. V(true) is the bare "
+            "flag, V(false) its negation, a list is given as the engine wants it, a dictionary "
+            "as JSON, V(null) not at all. C(${cred:NAME}) is the path of a credential.",
+            default={},
+            key_type="str",
+            elements="json",
+        ),
+        Option(
+            "extra_args",
+            "list",
+            "Words put at the end of the command line, as they are.",
+            default=[],
+            elements="str",
+        ),
+        Option(
+            "environment",
+            "map",
+            "Environment variables. C(${cred:NAME}) is the path of a credential.",
+            default={},
+            key_type="environment_name",
+            elements="environment_value",
+        ),
+        Option(
+            "environment_file",
+            "path",
+            f"File on the host with C(NAME=value) lines, read after O({role}_environment_file).",
+            default=None,
+        ),
+        credentials("credentials", "Secrets that the worker gets as files."),
+        Option(
+            "start_timeout",
+            "positive",
+            f"Seconds until it must be ready; O({role}_start_timeout) unless given.",
+            default=None,
+        ),
+        Option(
+            "route",
+            "dict",
+            "How the router treats the model.",
+            default={"unlisted": False},
+            keys=(
+                Option(
+                    "unlisted",
+                    "bool",
+                    "Whether C(/v1/models) leaves it out; it is served all the same.",
+                    default=False,
+                ),
+            ),
+        ),
+    )

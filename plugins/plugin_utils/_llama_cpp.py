@@ -1,0 +1,134 @@
+# SPDX-FileCopyrightText: The OneHop authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""llama.cpp's server, as a description.
+
+Facts: its flags and ``LLAMA_ARG_*`` variables are those of ``common/arg.cpp``; it speaks no
+sd_notify and takes no inherited sockets (0.7.0); ``/health`` is 503 while it loads and 200 after,
+without a key.
+
+This plugin util is private to the collection.
+"""
+
+from __future__ import annotations
+
+from ansible_collections.onehop.llm.plugins.plugin_utils import _engine_options as shared
+from ansible_collections.onehop.llm.plugins.plugin_utils._engines import Engine
+from ansible_collections.onehop.llm.plugins.plugin_utils._flags import Dialect
+from ansible_collections.onehop.llm.plugins.plugin_utils._schema import Option
+
+ROLE = "llama_cpp"
+
+_GPU = ("auto", "always", "never")
+_GPU_DOC = (
+    "Whether the workers' sandbox lets them use a GPU. C(auto) does so where the host has a device "
+    "node of one. A sandbox without GPU is tighter."
+)
+_SECTION = "Keys of the unit's {} section, over those of the role. A list repeats the key."
+
+_BY_CREDENTIAL = (
+    "Put the secret into a credential and give its path: "
+    "credentials: {{{0}: {{source: /path}}}} and settings: {{{0}-file: '${{cred:{0}}}'}}"
+)
+_BY_FILE = "Put it as a {}= line into a file that only root reads, and name it in environment_file"
+
+
+LLAMA_CPP = Engine(
+    role=ROLE,
+    title="llama.cpp",
+    prefix="llama-cpp",
+    runtime="service",
+    role_options=(
+        *shared.role_options(ROLE, "llama.cpp"),
+        Option(
+            f"{ROLE}_package",
+            "str",
+            "The distribution's package that brings llama-server. It is used unless O(llama_cpp_"
+            "archive) or O(llama_cpp_binary) is given.",
+            default="llama.cpp",
+        ),
+        Option(
+            f"{ROLE}_archive",
+            "dict",
+            "A tar archive that holds llama-server and its libraries, such as a release of "
+            "llama.cpp.",
+            default=None,
+            keys=(
+                Option(
+                    "source",
+                    "str",
+                    "An http or https address that the host fetches, or a path on the controller.",
+                ),
+                Option("checksum", "checksum", "C(sha256:) and the archive's SHA-256."),
+            ),
+            example={
+                "source": "/srv/artefacts/llama-b9000-bin-ubuntu-x64.tar.gz",
+                "checksum": "sha256:" + "0" * 64,
+            },
+        ),
+        Option(
+            f"{ROLE}_binary",
+            "path",
+            "Path of a llama-server that is on the host already.",
+            default=None,
+            example="/usr/local/bin/llama-server",
+        ),
+        Option(
+            f"{ROLE}_user",
+            "account",
+            "An existing account to run the workers as. Without one, each gets a user of its own "
+            "that exists only while it runs.",
+            default=None,
+        ),
+        Option(f"{ROLE}_gpu", "str", _GPU_DOC, default="auto", choices=_GPU),
+    ),
+    model_keys=(
+        *shared.model_keys(ROLE),
+        Option("gpu", "str", f"O({ROLE}_gpu) for this model.", default=None, choices=_GPU),
+        Option(
+            "unit_config",
+            "map",
+            _SECTION.format("C([Unit])"),
+            default={},
+            key_type="str",
+            elements="json",
+        ),
+        Option(
+            "service_config",
+            "map",
+            _SECTION.format("C([Service])"),
+            default={},
+            key_type="str",
+            elements="json",
+        ),
+    ),
+    executable="llama-server",
+    command=("{binary}",),
+    dialect=Dialect(repeat=True, negate=True),
+    health_path="/health",
+    model_flags={"alias": "{name}"},
+    port_flags={"host": "127.0.0.1", "port": "{port}"},
+    socket_flags={"host": "{socket}"},
+    managed_instead={
+        "alias": "Use the model's name",
+        "host": "Remove it: a worker listens on loopback or on a unix socket",
+        "port": "Use the model's port",
+    },
+    secret_flags={
+        "api-key": _BY_CREDENTIAL.format("api-key"),
+        "hf-token": _BY_FILE.format("HF_TOKEN"),
+    },
+    secret_environment={
+        "HF_TOKEN": _BY_FILE.format("HF_TOKEN"),
+        "LLAMA_API_KEY": _BY_CREDENTIAL.format("api-key"),
+    },
+    path_flags=("chat-template-file", "lora", "mmproj", "model", "model-draft"),
+    environment={"LLAMA_CACHE": "{cache}"},
+    gpu_environment={
+        "MIOPEN_CUSTOM_CACHE_DIR": "{cache}/miopen",
+        "MIOPEN_USER_DB_PATH": "{cache}/miopen",
+        "NEO_CACHE_DIR": "{cache}/neo",
+        "NEO_CACHE_PERSISTENT": "1",
+        "SYCL_CACHE_DIR": "{cache}/sycl",
+        "SYCL_CACHE_PERSISTENT": "1",
+    },
+)

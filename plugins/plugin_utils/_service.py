@@ -1,0 +1,302 @@
+# SPDX-FileCopyrightText: The OneHop authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Native system units as text: workers and the router, hardened.
+
+The keys are those of systemd.exec(5) and systemd.service(5); which of them a GPU forbids was
+learnt from LLMhop 2.2.1's units.
+
+This plugin util is private to the collection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ansible_collections.onehop.llm.plugins.plugin_utils import _references
+from ansible_collections.onehop.llm.plugins.plugin_utils._catalogue import ENGINES
+from ansible_collections.onehop.llm.plugins.plugin_utils._flags import arguments
+
+GROUP = "onehop-workers"
+"""The group that may talk to workers on unix sockets: the router is in it."""
+WAIT_READY = "/opt/onehop/bin/wait-ready"
+STAMP = "[Service]\nEnvironment=ONEHOP_STAMP={stamp}\n"
+"""Appended to a unit by the host: what the running process was started from."""
+
+_IDENTITY_USERS = 257
+"""The first systemd that knows PrivateUsers=identity."""
+
+_MAIN_PID = "$MAINPID"
+"""The one word that systemd expands; known by identity, since an argument may read the same."""
+
+Section = dict[str, Any]
+
+HARDENED: Section = {
+    "AmbientCapabilities": "",
+    "CapabilityBoundingSet": "",
+    "LockPersonality": True,
+    "MemoryDenyWriteExecute": True,
+    "NoNewPrivileges": True,
+    "PrivateDevices": True,
+    "PrivateIPC": True,
+    "PrivateMounts": True,
+    "PrivateTmp": True,
+    "PrivateUsers": True,
+    "ProcSubset": "pid",
+    "ProtectClock": True,
+    "ProtectControlGroups": True,
+    "ProtectHome": True,
+    "ProtectHostname": True,
+    "ProtectKernelLogs": True,
+    "ProtectKernelModules": True,
+    "ProtectKernelTunables": True,
+    "ProtectProc": "invisible",
+    "ProtectSystem": "strict",
+    "RemoveIPC": True,
+    "RestrictAddressFamilies": "AF_INET AF_INET6 AF_UNIX",
+    "RestrictNamespaces": True,
+    "RestrictRealtime": True,
+    "RestrictSUIDSGID": True,
+    "SocketBindDeny": "any",
+    "SystemCallArchitectures": "native",
+    "SystemCallErrorNumber": "EPERM",
+    "SystemCallFilter": ["@system-service", "~@privileged"],
+}
+
+
+def _gpu_relaxations(facts: Mapping[str, Any]) -> Section:
+    identity = facts["systemd"] >= _IDENTITY_USERS
+    return {
+        "MemoryDenyWriteExecute": False,
+        "PrivateDevices": False,
+        "PrivateUsers": "identity" if identity else False,
+        "ProcSubset": "all",
+        "ProtectClock": False,
+        "RestrictAddressFamilies": "AF_INET AF_INET6 AF_NETLINK AF_UNIX",
+        "SupplementaryGroups": " ".join(sorted(facts["groups"])) or None,
+    }
+
+
+def worker(spec: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
+    """The unit of one worker.
+
+    ``spec`` is a worker of the plan. ``facts`` is what :ref:`preflight` saw: ``systemd`` (its
+    version), ``gpu`` (whether there is one), ``groups`` (those that its
+    device nodes belong to) and ``python`` (a path).
+    """
+    engine = ENGINES[spec["engine"]]
+    place = f"{engine.prefix}/{spec['name']}"
+    gpu = spec["gpu"] == "always" or (spec["gpu"] == "auto" and facts["gpu"])
+    unit: Section = {
+        "Description": f"{engine.title} serving {spec['name']}",
+        "Documentation": "https://github.com/onehop/onehop.llm",
+        "Wants": "network-online.target",
+        "After": ["network-online.target", *([spec["after"]] if spec["after"] else [])],
+        "StartLimitBurst": 3,
+        "StartLimitIntervalSec": 3600,
+        **spec["unit_config"],
+    }
+    service: Section = {
+        **HARDENED,
+        **(_gpu_relaxations(facts) if gpu else {}),
+        **_account(spec),
+        "Type": "exec",
+        "ExecStart": Command(_command(spec)),
+        "ExecStartPost": Command(_wait_ready(spec, engine.health_path, facts["python"])),
+        "Environment": [
+            Assignment(name, value) for name, value in _environment(spec, gpu).items()
+        ],
+        "EnvironmentFile": spec["environment_files"],
+        "LoadCredential": [f"{name}:{path}" for name, path in sorted(spec["credentials"].items())],
+        "CacheDirectory": place,
+        "CacheDirectoryMode": "0700",
+        "StateDirectory": place,
+        "StateDirectoryMode": "0700",
+        "WorkingDirectory": f"/var/lib/{place}",
+        "KillSignal": "SIGINT",
+        "LimitMEMLOCK": "infinity",
+        "LimitNOFILE": spec["open_files_limit"],
+        "Restart": "on-failure",
+        "RestartSec": 30,
+        "TasksMax": 4096,
+        "TimeoutStartSec": spec["start_timeout"],
+    }
+    if spec["socket"]:
+        service["RuntimeDirectory"] = spec["socket"].removeprefix("/run/").rpartition("/")[0]
+        service["RuntimeDirectoryMode"] = "0710"
+        service["UMask"] = "0007"
+    else:
+        service["SocketBindAllow"] = f"tcp:{spec['port']}"
+        service["UMask"] = "0077"
+    service.update(spec["service_config"])
+    return render({"Unit": unit, "Service": service})
+
+
+def _account(spec: Mapping[str, Any]) -> Section:
+    if spec["user"]:
+        return {"User": spec["user"], "Group": GROUP}
+    return {"DynamicUser": True, "Group": GROUP}
+
+
+def _fill(spec: Mapping[str, Any], text: str) -> str:
+    return text.format(
+        binary=spec["binary"],
+        cache=spec["cache"],
+        name=spec["name"],
+        port=spec["port"],
+        socket=spec["socket"],
+    )
+
+
+def _command(spec: Mapping[str, Any]) -> list[str]:
+    """The worker's argument list; references to credentials are still in it."""
+    engine = ENGINES[spec["engine"]]
+    listener = engine.socket_flags if spec["socket"] else engine.port_flags
+    managed = {
+        name: _fill(spec, text) for name, text in {**engine.model_flags, **listener}.items()
+    }
+    flags = arguments({**spec["settings"], **managed}, engine.dialect)
+    return [*(_fill(spec, word) for word in engine.command), *flags, *spec["extra_args"]]
+
+
+def _wait_ready(spec: Mapping[str, Any], path: str, python: str) -> list[str]:
+    return [python, "-I", WAIT_READY, _MAIN_PID, spec["url"], path]
+
+
+def _environment(spec: Mapping[str, Any], gpu: bool) -> dict[str, str]:
+    engine = ENGINES[spec["engine"]]
+    caches = {**engine.environment, **(engine.gpu_environment if gpu else {})}
+    filled = {name: _fill(spec, text) for name, text in caches.items()}
+    return dict(sorted({**filled, **spec["environment"]}.items()))
+
+
+class Command(list[str]):
+    """Words of an Exec line."""
+
+
+class Assignment:
+    """A word of an Environment line."""
+
+    def __init__(self, name: str, value: str) -> None:
+        self.name = name
+        self.value = value
+
+
+def render(sections: Mapping[str, Mapping[str, Any]]) -> str:
+    """A unit's text: a list repeats its key, ``None`` says nothing, an empty text resets."""
+    lines = [
+        "# Made by the Ansible collection onehop.llm: change the inventory, not this file."
+    ]
+    for name, section in sections.items():
+        lines += ["", f"[{name}]"]
+        for key, value in section.items():
+            lines += [f"{key}={text}" for text in _values(value)]
+    return "\n".join([*lines, ""])
+
+
+def _values(value: Any) -> Iterable[str]:
+    if value is None:
+        return []
+    if isinstance(value, Command):
+        return [" ".join(_word(word) for word in value)]
+    if isinstance(value, (list, tuple)):
+        return [text for item in value for text in _values(item)]
+    if isinstance(value, Assignment):
+        return [_quoted(f"{value.name}={value.value}", command=False)]
+    if isinstance(value, bool):
+        return ["yes" if value else "no"]
+    return [str(value)]
+
+
+def _word(word: str) -> str:
+    if word is _MAIN_PID:
+        return word
+    return _quoted(word, command=True)
+
+
+_ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"}
+
+
+def _quoted(text: str, *, command: bool) -> str:
+    """One word as systemd reads it, in double quotes with C escapes, specifiers and all.
+
+    ``%`` starts a specifier everywhere, ``$`` a variable in commands only (systemd.service(5)).
+    """
+
+    def escape(part: str) -> str:
+        escaped = "".join(_ESCAPES.get(letter, letter) for letter in part).replace("%", "%%")
+        return escaped.replace("$", "$$") if command else escaped
+
+    return f'"{_references.replace(text, escape, lambda name: f"%d/{name}")}"'
+
+
+def argument_list(spec: Mapping[str, Any]) -> Sequence[str]:
+    """The worker's command line for people: references to credentials are left as written."""
+    return _command(spec)
+
+
+ROUTER_UNIT = "onehop-router.service"
+ROUTER_SOCKET = "onehop-router.socket"
+ROUTER_CONFIG = "/etc/onehop/router.json"
+
+
+def router(
+    spec: Mapping[str, Any], environment: str, groups: Sequence[str], listeners: str
+) -> str:
+    """The router's service.
+
+    ``environment`` is the path of its Python environment, ``groups`` those whose sockets it has to
+    reach, ``listeners`` a hash of its socket unit.
+    """
+    sandbox = {
+        **HARDENED,
+        "SystemCallFilter": ["@system-service", "~@privileged", "~@resources"],
+    }
+    unit: Section = {
+        "Description": "OneHop router",
+        "Documentation": "https://github.com/onehop/onehop.llm",
+        "Wants": "network-online.target",
+        "After": "network-online.target",
+        "Requires": ROUTER_SOCKET,
+        "StartLimitBurst": 3,
+        "StartLimitIntervalSec": 3600,
+    }
+    service: Section = {
+        **sandbox,
+        "Type": "notify",
+        "ExecStart": Command(
+            [f"{environment}/bin/python", "-I", "-m", "onehop_router", "--config", ROUTER_CONFIG]
+        ),
+        "ExecReload": "/bin/kill -HUP $MAINPID",
+        "User": spec["router_user"],
+        "Group": spec["router_user"],
+        "SupplementaryGroups": " ".join(groups) or None,
+        "LoadCredential": [
+            f"{name}:{path}" for name, path in sorted(spec["router_credentials"].items())
+        ],
+        "Environment": [Assignment("ONEHOP_LISTENERS", listeners)],
+        "LimitNOFILE": 1048576,
+        "Restart": "on-failure",
+        "RestartSec": 5,
+        "TimeoutStopSec": spec["router_drain_seconds"] + 10,
+        "UMask": "0077",
+    }
+    return render({"Unit": unit, "Service": service})
+
+
+def router_socket(spec: Mapping[str, Any]) -> str:
+    """The router's socket: systemd holds it while the router restarts."""
+    address = spec["router_host"].strip("[]")
+    host = f"[{address}]" if ":" in address else address
+    section: Section = {"ListenStream": [f"{host}:{spec['router_port']}"]}
+    if spec["router_socket"]:
+        section["ListenStream"].append(spec["router_socket"])
+        section |= {
+            "SocketMode": "0660",
+            "SocketGroup": spec["router_socket_group"],
+            "RemoveOnStop": True,
+        }
+    section |= {"Backlog": 4096, "NoDelay": True}
+    return render(
+        {"Unit": {"Description": "OneHop router's listeners"}, "Socket": section}
+    )
