@@ -10,7 +10,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible_collections.onehop.llm.plugins.plugin_utils import _plan
 from ansible_collections.onehop.llm.plugins.plugin_utils._controller import Action
-from ansible_collections.onehop.llm.plugins.plugin_utils._problems import Problem
+from ansible_collections.onehop.llm.plugins.plugin_utils._problems import Problem, sentences
 
 WORKERS = "gpu_hosts"
 ROUTERS = "llm_routers"
@@ -33,7 +33,7 @@ class ActionModule(Action):
             self._refuse_play_variables()
             hosts = [self._host(name, task_vars) for name in sorted(members(task_vars["groups"]))]
         plan = _plan.make(hosts)
-        problems = [str(problem) for problem in sorted(self.unreadable + plan.problems)]
+        problems = sentences(self.unreadable + plan.problems)
         if problems:
             result.update(failed=True, msg="\n".join(problems))
             return result

@@ -22,7 +22,6 @@ RENDERED = {
                 "content": _TEXT,
                 "wanted_by": {"type": "str"},
                 "stamp": {"type": "str"},
-                "stamped_with": _TEXTS,
                 "secrets": dict(_TEXTS, no_log=False),
                 "states": _TEXTS,
                 "caches": _TEXTS,

@@ -20,7 +20,8 @@ MARK = b"Made by the Ansible collection onehop.llm"
 
 KINDS = ("units", "paths", "directories", "states", "caches", "accounts", "groups")
 """``units`` by name; ``paths`` are files and links; ``directories`` go with all that is in them;
-``states`` are workers' own directories, ``caches`` those that hold weights."""
+``states`` are workers' own directories, ``caches`` those that hold weights. Beside them stand the
+salts of units, which :mod:`_unit_set` puts into a stamp to make it another."""
 
 
 class Owned(object):
@@ -32,6 +33,7 @@ class Owned(object):
         text = read(self.path)
         known = json.loads(text.decode("utf-8")) if text else {}
         self.things = {kind: sorted(known.get(kind, [])) for kind in KINDS}
+        self.salts = known.get("salts", {})
 
     def add(self, kind, names):
         """Note things that are about to be made."""
@@ -48,7 +50,8 @@ class Owned(object):
                 return False
             os.unlink(self.path)
             return True
-        file = File(self.path, json.dumps(self.things, indent=1, sort_keys=True) + "\n")
+        known = dict(self.things, salts=self.salts)
+        file = File(self.path, json.dumps(known, indent=1, sort_keys=True) + "\n")
         if not file.differs():
             return False
         file.write()

@@ -110,9 +110,10 @@ class Router(object):
         try:
             if action == "start":
                 self.systemd.do("stop", [SERVICE, SOCKET])
-                self.systemd.do("reset-failed", [SERVICE, SOCKET])
+                self.systemd.forgive([SERVICE, SOCKET])
                 self.systemd.do("start", [SOCKET, SERVICE])
             elif action == "restart":
+                self.systemd.forgive([SERVICE])
                 self.systemd.do("restart", [SERVICE])
             else:
                 reload(self.systemd, config)

@@ -73,12 +73,7 @@ class Converger(object):
             self.systemd.reload()
         plan = self.plan()
         started = [name for name in self.names if plan[name] in (START, RESTART)]
-        failed = [
-            name
-            for name in started
-            if shown[name]["ActiveState"] == "failed" or shown[name]["SubState"] == "auto-restart"
-        ]
-        self.systemd.do("reset-failed", failed)
+        self.systemd.forgive(started)
         self.systemd.do("restart", started, "--no-block")
         return started
 

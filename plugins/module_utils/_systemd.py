@@ -10,6 +10,7 @@ This module util is private to the collection.
 
 from __future__ import annotations
 
+import os
 import re
 
 PROPERTIES = (
@@ -65,21 +66,24 @@ class Systemd(object):
         if status != 0:
             raise SystemdError("systemctl %s %s: %s" % (verb, " ".join(units), err.strip()))
 
+    def forgive(self, units):
+        """Reset failures and start limits: who asks for a start does not mean the old ones."""
+        if units:
+            self.run(["systemctl", "reset-failed"] + list(units))
+
     def reload(self):
         """Have the manager read the unit files again."""
         self.do("daemon-reload", [])
 
     def journal(self, unit, invocation, lines):
-        """The last lines that the unit's invocation wrote."""
+        """The last lines that the unit's invocation wrote, or else what systemd says of it."""
         command = ["journalctl", "--no-pager", "--quiet", "--output=cat", "--lines=%d" % lines]
         if invocation:
-            command += [
-                "_SYSTEMD_INVOCATION_ID=" + invocation,
-                "+",
-                "INVOCATION_ID=" + invocation,
-            ]
-        else:
-            command += ["--unit=" + unit]
+            own = self._lines(command + ["_SYSTEMD_INVOCATION_ID=" + invocation])
+            return own or self._lines(command + ["INVOCATION_ID=" + invocation])
+        return self._lines(command + ["--unit=" + unit])
+
+    def _lines(self, command):
         dummy, out, dummy_err = self.run(command)
         return [line for line in out.split("\n") if line.strip()]
 
@@ -102,3 +106,15 @@ def stamp_of(pid, name=STAMP):
         if entry.startswith(prefix):
             return entry[len(prefix):].decode("ascii", "replace")
     return None
+
+
+def started_at(pid):
+    """When a process was started, in seconds since the epoch; ``None`` where it is gone."""
+    try:
+        with open("/proc/%s/stat" % pid) as file:
+            ticks = int(file.read().rpartition(")")[2].split()[19])
+        with open("/proc/stat") as file:
+            boot = next(int(line.split()[1]) for line in file if line.startswith("btime "))
+    except OSError:
+        return None
+    return boot + ticks / float(os.sysconf("SC_CLK_TCK"))

@@ -14,10 +14,19 @@ import tempfile
 
 from ansible_collections.onehop.llm.plugins.module_utils import _files, _stamp
 from ansible_collections.onehop.llm.plugins.module_utils._owned import Owned, foreign
-from ansible_collections.onehop.llm.plugins.module_utils._systemd import Systemd
+from ansible_collections.onehop.llm.plugins.module_utils._systemd import Systemd, started_at
 
 UNITS = "/etc/systemd/system"
+_CLOCK = 1
+"""Seconds by which a file's time and a process's may be apart."""
 _COMPLAINT = re.compile(r"^(/\S+):(\d+): (.*)$")
+
+
+def _text(unit, stamp):
+    """The unit's file, with the stamp where it wants one."""
+    if not unit["stamp"]:
+        return unit["content"]
+    return unit["content"] + "\n" + unit["stamp"].format(stamp=stamp)
 
 
 class UnitSet(object):
@@ -25,8 +34,7 @@ class UnitSet(object):
 
     ``units`` are dictionaries: ``name``, ``content``, ``wanted_by`` (a target or ``None``),
     ``stamp`` (text with ``{stamp}`` that is put behind the content, or ``None``), ``secrets``
-    (paths whose contents belong to the stamp), ``stamped_with`` (further texts of the stamp),
-    ``states`` and ``caches`` (directories that systemd makes for it). ``files`` are ``path``,
+    (paths whose contents belong to the stamp), ``states`` and ``caches`` (directories that systemd makes for it). ``files`` are ``path``,
     ``content`` and ``mode``; ``secrets`` are ``path`` and ``content``.
     """
 
@@ -43,9 +51,15 @@ class UnitSet(object):
         self.files = [
             _files.File(item["path"], item["content"], mode=int(item["mode"], 8)) for item in files
         ]
+        for unit in units:
+            if unit["stamp"] and self._tampered(unit):
+                self.owned.salts[unit["name"]] = os.urandom(8).hex()
         self.stamps = {unit["name"]: self._stamp(unit) for unit in units if unit["stamp"]}
         self.unit_files = [
-            _files.File("%s/%s" % (UNITS, unit["name"]), self._text(unit)) for unit in units
+            _files.File(
+                "%s/%s" % (UNITS, unit["name"]), _text(unit, self.stamps.get(unit["name"]))
+            )
+            for unit in units
         ]
         self.links = [
             _files.Link(
@@ -70,12 +84,30 @@ class UnitSet(object):
             if content is None and not self.check_mode:
                 raise UnitSetError("%s: %s is not there" % (unit["name"], path))
             contents.append((path, content or b""))
-        return _stamp.stamp(self.key, [unit["content"]] + unit["stamped_with"], contents)
+        texts = [unit["content"], self.owned.salts.get(unit["name"], "")]
+        return _stamp.stamp(self.key, texts, contents)
 
-    def _text(self, unit):
-        if not unit["stamp"]:
-            return unit["content"]
-        return unit["content"] + "\n" + unit["stamp"].format(stamp=self.stamps[unit["name"]])
+    def _tampered(self, unit):
+        """Whether its process may have been started from files that somebody has edited.
+
+        They say that they are what is declared, by their stamp, and are not. The process carries
+        the same stamp, so only a new one gets it restarted. Edits after its start do not concern
+        it.
+        """
+        path = "%s/%s" % (UNITS, unit["name"])
+        stamp = self._stamp(unit)
+        text = (_files.read(path) or b"").decode("utf-8", "replace")
+        if stamp not in text:
+            return False
+        edited = [path] if text != _text(unit, stamp) else []
+        edited += [
+            file.path for file in self.secrets if file.path in unit["secrets"] and file.differs()
+        ]
+        times = [os.stat(name).st_mtime for name in edited if os.path.exists(name)]
+        if not times:
+            return False
+        started = started_at(self.systemd.show([unit["name"]])[unit["name"]]["MainPID"])
+        return started is not None and started >= min(times) - _CLOCK
 
     def problems(self):
         """What speaks against writing: units of others, and what systemd's parser refuses."""
@@ -130,6 +162,8 @@ class UnitSet(object):
             if changed or orphans:
                 self.systemd.reload()
             self.owned.drop("units", gone)
+            for name in gone:
+                self.owned.salts.pop(name, None)
             self.owned.drop("paths", orphans)
             self.owned.save()
         return {"changed": bool(changed or orphans or gone), "diff": diff, "removed": gone}
@@ -149,7 +183,7 @@ class UnitSet(object):
         ]
         self.systemd.do("stop", running)
         failed = [name for name in names if states[name]["ActiveState"] == "failed"]
-        self.systemd.do("reset-failed", failed)
+        self.systemd.forgive(failed)
 
     def _remove(self, paths):
         for path in paths:

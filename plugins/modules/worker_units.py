@@ -58,11 +58,6 @@ options:
           stamp:
             description: Text put behind the unit's, with C({stamp}) in it.
             type: str
-          stamped_with:
-            description: Further texts that belong to the stamp.
-            type: list
-            elements: str
-            default: []
           secrets:
             description: Files whose contents belong to the stamp.
             type: list

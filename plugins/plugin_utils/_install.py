@@ -110,7 +110,6 @@ def workers(
 
 
 def _worker_unit(worker: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
-    private = "" if worker["user"] else "private/"
     place = worker["cache"].removeprefix("/var/cache/")
     return {
         "name": worker["unit"],
@@ -118,8 +117,9 @@ def _worker_unit(worker: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[st
         "wanted_by": "multi-user.target",
         "stamp": _service.STAMP,
         "secrets": [*worker["environment_files"], *worker["credentials"].values()],
-        "states": [f"/var/lib/{private}{place}"],
-        "caches": [f"/var/cache/{private}{place}"],
+        # A dynamic user's directories are links to where only root can go.
+        "states": [f"/var/lib/{place}", f"/var/lib/private/{place}"],
+        "caches": [f"/var/cache/{place}", f"/var/cache/private/{place}"],
     }
 
 
@@ -144,7 +144,7 @@ def router(
     """The router's units, configuration and secrets on a host."""
     spec = plan["hosts"][host]["router"]
     routes, elsewhere = _plan.table(plan, host)
-    groups = [_service.GROUP] if _reaches_sockets(routes) else []
+    groups = [_service.GROUP] if _reaches_sockets(plan["hosts"][host]) else []
     socket = _service.router_socket(spec)
     listeners = hashlib.sha256(socket.encode()).hexdigest()[:32]
     service = _service.router(spec, environment, groups, listeners)
@@ -169,9 +169,8 @@ def router(
     return Router(rendered, listeners, elsewhere)
 
 
-def _reaches_sockets(routes: Mapping[str, Any]) -> bool:
+def _reaches_sockets(host: Mapping[str, Any]) -> bool:
+    """Whether a worker of the host listens on a socket that only the workers' group may use."""
     return any(
-        upstream["url"].startswith("unix:")
-        for route in routes.values()
-        for upstream in route["upstreams"]
+        worker["socket"] for engine in host["engines"].values() for worker in engine["workers"]
     )

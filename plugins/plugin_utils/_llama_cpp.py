@@ -23,7 +23,10 @@ _GPU_DOC = (
     "Whether the workers' sandbox lets them use a GPU. C(auto) does so where the host has a device "
     "node of one. A sandbox without GPU is tighter."
 )
-_SECTION = "Keys of the unit's {} section, over those of the role. A list repeats the key."
+_SECTION = (
+    "Keys for the unit's {} section, behind those of the role: the last word wins, lists add up, "
+    "as in a drop-in. A list repeats the key, an empty text resets it."
+)
 
 _BY_CREDENTIAL = (
     "Put the secret into a credential and give its path: "

@@ -7,9 +7,13 @@ This plugin util is private to the collection.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 _SHOWN = 80
+"""Characters of a value that a problem shows."""
+_NAMED = 3
+"""Hosts that a problem names."""
 
 
 @dataclass(frozen=True, order=True)
@@ -27,9 +31,14 @@ class Problem:
     mend: str
     value: str | None = None
 
-    def __str__(self) -> str:
+    @property
+    def sentence(self) -> str:
+        """The problem without its host."""
         value = "" if self.value is None else f" = {self.value}"
-        return f"{self.host}: {self.variable}{value}: {self.wrong}. {self.mend}."
+        return f"{self.variable}{value}: {self.wrong}. {self.mend}."
+
+    def __str__(self) -> str:
+        return f"{self.host}: {self.sentence}"
 
 
 class Problems:
@@ -43,6 +52,19 @@ class Problems:
         """Note one problem; give the value (as a fourth argument) where it may be shown."""
         shown = show(value[0]) if value else None
         self.found.append(Problem(self.host, variable, wrong.rstrip("."), mend.rstrip("."), shown))
+
+
+def sentences(problems: Iterable[Problem]) -> list[str]:
+    """One sentence for each problem, with all the hosts that have it: groups share variables."""
+    hosts: dict[str, list[str]] = {}
+    for problem in sorted(problems):
+        hosts.setdefault(problem.sentence, []).append(problem.host)
+    return [f"{_names(names)}: {sentence}" for sentence, names in hosts.items()]
+
+
+def _names(names: list[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def show(value: object) -> str:

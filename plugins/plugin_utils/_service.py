@@ -94,7 +94,6 @@ def worker(spec: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
         "After": ["network-online.target", *([spec["after"]] if spec["after"] else [])],
         "StartLimitBurst": 3,
         "StartLimitIntervalSec": 3600,
-        **spec["unit_config"],
     }
     service: Section = {
         **HARDENED,
@@ -106,8 +105,8 @@ def worker(spec: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
         "Environment": [
             Assignment(name, value) for name, value in _environment(spec, gpu).items()
         ],
-        "EnvironmentFile": spec["environment_files"],
-        "LoadCredential": [f"{name}:{path}" for name, path in sorted(spec["credentials"].items())],
+        "EnvironmentFile": [_literal(path) for path in spec["environment_files"]],
+        "LoadCredential": _credentials(spec["credentials"]),
         "CacheDirectory": place,
         "CacheDirectoryMode": "0700",
         "StateDirectory": place,
@@ -128,8 +127,17 @@ def worker(spec: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
     else:
         service["SocketBindAllow"] = f"tcp:{spec['port']}"
         service["UMask"] = "0077"
-    service.update(spec["service_config"])
-    return render({"Unit": unit, "Service": service})
+    overrides = {"Unit": spec["unit_config"], "Service": spec["service_config"]}
+    return render({"Unit": unit, "Service": service}, overrides)
+
+
+def _credentials(paths: Mapping[str, str]) -> list[str]:
+    return [f"{name}:{_literal(path)}" for name, path in sorted(paths.items())]
+
+
+def _literal(text: str) -> str:
+    """A text in which systemd finds no specifier."""
+    return text.replace("%", "%%")
 
 
 def _account(spec: Mapping[str, Any]) -> Section:
@@ -182,15 +190,21 @@ class Assignment:
         self.value = value
 
 
-def render(sections: Mapping[str, Mapping[str, Any]]) -> str:
-    """A unit's text: a list repeats its key, ``None`` says nothing, an empty text resets."""
-    lines = [
-        "# Made by the Ansible collection onehop.llm: change the inventory, not this file."
-    ]
-    for name, section in sections.items():
-        lines += ["", f"[{name}]"]
-        for key, value in section.items():
-            lines += [f"{key}={text}" for text in _values(value)]
+def render(
+    sections: Mapping[str, Mapping[str, Any]], overrides: Mapping[str, Mapping[str, Any]] | None = None
+) -> str:
+    """A unit's text: a list repeats its key, ``None`` says nothing, an empty text resets a list.
+
+    ``overrides`` come behind, as a drop-in's lines do: systemd lets the last word win, and adds to
+    lists.
+    """
+    lines = ["# Made by the Ansible collection onehop.llm: change the inventory, not this file."]
+    for part in (sections, overrides or {}):
+        for name, section in part.items():
+            if section:
+                lines += ["", f"[{name}]"]
+            for key, value in section.items():
+                lines += [f"{key}={text}" for text in _values(value)]
     return "\n".join([*lines, ""])
 
 
@@ -224,7 +238,7 @@ def _quoted(text: str, *, command: bool) -> str:
     """
 
     def escape(part: str) -> str:
-        escaped = "".join(_ESCAPES.get(letter, letter) for letter in part).replace("%", "%%")
+        escaped = _literal("".join(_ESCAPES.get(letter, letter) for letter in part))
         return escaped.replace("$", "$$") if command else escaped
 
     return f'"{_references.replace(text, escape, lambda name: f"%d/{name}")}"'
@@ -271,9 +285,7 @@ def router(
         "User": spec["router_user"],
         "Group": spec["router_user"],
         "SupplementaryGroups": " ".join(groups) or None,
-        "LoadCredential": [
-            f"{name}:{path}" for name, path in sorted(spec["router_credentials"].items())
-        ],
+        "LoadCredential": _credentials(spec["router_credentials"]),
         "Environment": [Assignment("ONEHOP_LISTENERS", listeners)],
         "LimitNOFILE": 1048576,
         "Restart": "on-failure",

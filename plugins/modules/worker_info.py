@@ -1,0 +1,102 @@
+#!/usr/bin/python
+# -*- coding: utf-8 -*-
+# SPDX-FileCopyrightText: The OneHop authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The module that tells how the units of this collection are doing."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: worker_info
+short_description: Tell how the workers and the router of a host are doing
+description:
+  - Lists every unit that this collection installed on the host, with its state.
+version_added: 0.1.0
+author:
+  - The OneHop authors (@onehop)
+extends_documentation_fragment:
+  - onehop.llm._attributes.reads
+options: {}
+seealso:
+  - module: onehop.llm.worker_state
+"""
+
+EXAMPLES = r"""
+- name: Ask how the workers are doing
+  onehop.llm.worker_info:
+  register: onehop_workers
+
+- name: Show those that are not running
+  ansible.builtin.debug:
+    msg: "{{ onehop_workers.units | rejectattr('state', 'equalto', 'active') }}"
+"""
+
+RETURN = r"""
+units:
+  description: The units, by owner and name.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - unit: llama-cpp-qwen3-8b.service
+      owner: llama_cpp
+      state: active
+      detail: running
+      since: Fri 2026-11-20 22:35:44 UTC
+      restarts: 0
+      main_pid: 812
+      current: true
+  contains:
+    current:
+      description:
+        - Whether its process was started from the unit, the settings and the secrets that are
+          installed.
+      type: bool
+      returned: success
+"""
+
+import re
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.onehop.llm.plugins.module_utils import _files, _owned
+from ansible_collections.onehop.llm.plugins.module_utils._systemd import STAMP, Systemd, stamp_of
+from ansible_collections.onehop.llm.plugins.module_utils._unit_set import UNITS
+
+
+def installed_stamp(unit):
+    """The stamp in a unit's file; ``None`` where it carries none."""
+    text = (_files.read("%s/%s" % (UNITS, unit)) or b"").decode("utf-8", "replace")
+    found = re.findall(r"^Environment=%s=([0-9a-f]+)$" % STAMP, text, re.MULTILINE)
+    return found[-1] if found else None
+
+
+def describe(owner, unit, shown):
+    """One unit, in the words of the module's documentation."""
+    stamp = installed_stamp(unit)
+    return {
+        "unit": unit,
+        "owner": owner,
+        "state": shown["ActiveState"],
+        "detail": shown["SubState"],
+        "since": shown["ActiveEnterTimestamp"],
+        "restarts": int(shown.get("NRestarts") or 0),
+        "main_pid": int(shown.get("MainPID") or 0),
+        "current": stamp is None or stamp_of(shown.get("MainPID")) == stamp,
+    }
+
+
+def main():
+    """The module."""
+    module = AnsibleModule(argument_spec={}, supports_check_mode=True)
+    systemd = Systemd(module.run_command)
+    units = []
+    for owner in _owned.owners():
+        shown = systemd.show(_owned.Owned(owner).things["units"])
+        units += [describe(owner, unit, shown[unit]) for unit in sorted(shown)]
+    module.exit_json(changed=False, units=units)
+
+
+if __name__ == "__main__":
+    main()

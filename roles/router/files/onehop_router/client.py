@@ -1,0 +1,471 @@
+# SPDX-FileCopyrightText: The OneHop authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The client side: one connection, its requests one after the other."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import logging
+import socket
+import struct
+import time
+from email.utils import formatdate
+from typing import TYPE_CHECKING, cast
+
+from . import framing
+from .admission import Admission, Answer, admit, too_large
+from .body import find_model
+from .errors import Refusal, render
+from .exchange import Exchange
+from .framing import ChunkedBody, LengthBody, RequestHead
+from .routing import Table
+from .upstream import hung_up, write
+
+if TYPE_CHECKING:
+    from .router import Router
+
+log = logging.getLogger("onehop_router")
+
+# What may wait in memory from a client that sends its next requests early.
+MAX_EARLY_BYTES = 65536
+# What is read and thrown away after a refusal, so that the answer is not lost to a reset.
+MAX_LINGER_BYTES = 16 * 1024 * 1024
+
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_REASONS = {
+    200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found",
+    405: "Method Not Allowed", 408: "Request Timeout", 413: "Content Too Large",
+    415: "Unsupported Media Type", 417: "Expectation Failed", 429: "Too Many Requests",
+    431: "Request Header Fields Too Large", 500: "Internal Server Error", 502: "Bad Gateway",
+    505: "HTTP Version Not Supported",
+}  # fmt: skip
+
+
+class Reading(enum.Enum):
+    """What the next bytes of the client are."""
+
+    HEAD = enum.auto()
+    BODY = enum.auto()
+    # The request is whole; what comes is the next one, early.
+    EARLY = enum.auto()
+    TUNNEL = enum.auto()
+    # Refused and answered: bytes are thrown away until the client hangs up.
+    LINGER = enum.auto()
+    GONE = enum.auto()
+
+
+class ClientConnection(asyncio.Protocol):
+    """Reads requests, lets admission decide, and lends itself to one exchange at a time."""
+
+    def __init__(self, router: Router) -> None:
+        self.peer: str | None = None
+        self._router = router
+        self._transport: asyncio.Transport = cast(asyncio.Transport, None)
+        self._reading = Reading.HEAD
+        self._inbox = b""
+        self._seen = 0
+        self._advancing = False
+        self._head: RequestHead | None = None
+        self._request_id = ""
+        self._table: Table = router.table
+        self._decoder: LengthBody | ChunkedBody | None = None
+        self._exchange: Exchange | None = None
+        self._admission: Admission | None = None
+        self._streaming = False
+        self._body: bytes | bytearray = b""
+        self._body_bytes = 0
+        self._full = False
+        self._held_upload = False
+        self._held_early = False
+        # The loop's time at which this connection is closed unless something happens; 0 is never.
+        self._deadline = 0.0
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is under way here, be it only half a head."""
+        return self._reading in (Reading.BODY, Reading.EARLY, Reading.TUNNEL) or bool(self._inbox)
+
+    # -- what the loop calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        peer = transport.get_extra_info("peername")
+        if isinstance(peer, tuple):
+            # A dual-stack listener shows IPv4 clients as mapped addresses.
+            self.peer = str(peer[0]).removeprefix("::ffff:")
+        self._router.clients.add(self)
+        self._expect_head()
+
+    def data_received(self, data: bytes) -> None:
+        if self._reading is Reading.TUNNEL:
+            if self._exchange is not None:
+                self._exchange.tunnel(data)
+            return
+        if self._reading is Reading.LINGER:
+            self._body_bytes += len(data)
+            if self._body_bytes > MAX_LINGER_BYTES:
+                self._transport.abort()
+            return
+        if self._reading is Reading.GONE:
+            return
+        if self._reading is Reading.HEAD and not self._inbox:
+            self._deadline = self._router.now() + self._router.timeouts.head
+        self._inbox = self._inbox + data if self._inbox else data
+        self._advance()
+
+    def eof_received(self) -> None:
+        # A client that shut down its side is gone: nobody waits for an answer with a closed
+        # ear, and every proxy in front of us ends its requests like this.
+        if self._exchange is not None:
+            self._transport.abort()
+            self._drop_exchange()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._reading = Reading.GONE
+        self._router.clients.discard(self)
+        self._inbox = b""
+        self._drop_exchange()
+
+    def pause_writing(self) -> None:
+        self._full = True
+        if self._exchange is not None:
+            self._exchange.client_writable(False)
+
+    def resume_writing(self) -> None:
+        self._full = False
+        if self._exchange is not None:
+            self._exchange.client_writable(True)
+        self._advance()
+
+    # -- what the router calls
+
+    def sweep(self, now: float) -> None:
+        """Close what is overdue, and notice a client that left while it was not being read."""
+        if self._deadline and now >= self._deadline:
+            self._overdue()
+        elif (self._held_upload or self._held_early) and hung_up(self._transport):
+            self._transport.abort()
+            self._drop_exchange()
+
+    def drain(self) -> None:
+        """Finish the request under way, if any, then close."""
+        if self._reading is Reading.HEAD and not self._inbox:
+            self._close()
+        elif self._head is not None:
+            self._head.keep_alive = False
+
+    def abort(self) -> None:
+        """Close at once, so that no half answer looks whole."""
+        self.cut(clean=False)
+
+    # -- reading
+
+    def _advance(self) -> None:
+        """Take as much from the inbox as can be taken now. Never runs inside itself."""
+        if self._advancing:
+            return
+        self._advancing = True
+        try:
+            while self._inbox and self._step():
+                pass
+        except Refusal as refusal:
+            self._malformed(refusal)
+        except Exception:
+            log.exception("request %s: internal error", self._request_id)
+            self.cut(clean=False)
+        finally:
+            self._advancing = False
+
+    def _step(self) -> bool:
+        """One step on the inbox; False when it needs more bytes, or has to wait."""
+        if self._reading is Reading.HEAD:
+            return not self._full and self._read_head()
+        if self._reading is Reading.BODY:
+            return self._read_body()
+        if self._reading is Reading.EARLY:
+            if len(self._inbox) > MAX_EARLY_BYTES and not self._held_early:
+                self._held_early = True
+                self._steer()
+            return False
+        self._inbox = b""
+        return False
+
+    def _read_head(self) -> bool:
+        inbox = self._inbox
+        if inbox[0] in b"\r\n" and not self._seen:
+            # A line end too many after the last request; RFC 9112, 2.2 asks for patience.
+            if inbox[:2] == b"\r\n":
+                self._inbox = inbox[2:]
+                return True
+            if inbox != b"\r":
+                raise Refusal("bad_request", "The request line is malformed.")
+            return False
+        end = inbox.find(b"\r\n\r\n", max(0, self._seen - 3))
+        size = end + 4 if end >= 0 else len(inbox)
+        if size > framing.MAX_HEAD_BYTES:
+            raise Refusal(
+                "head_too_large", f"The head is larger than {framing.MAX_HEAD_BYTES} bytes."
+            )
+        if end < 0:
+            if framing.has_bare_line_feed(inbox[max(0, self._seen - 1) :]):
+                raise Refusal("bad_request", "A line of the head does not end in CRLF.")
+            self._seen = size
+            return False
+        raw, self._inbox = inbox[:size], inbox[size:]
+        self._seen = 0
+        self._deadline = 0.0
+        self._head = None
+        self._begin(framing.parse_head(raw))
+        return True
+
+    def _begin(self, head: RequestHead) -> None:
+        self._head = head
+        table = self._table = self._router.table
+        self._request_id = self._router.request_id(head)
+        if self._router.draining:
+            head.keep_alive = False
+        self._decoder = head.body()
+        self._reading = Reading.EARLY if self._decoder is None else Reading.BODY
+        self._body, self._body_bytes = b"", 0
+        self._streaming = False
+        try:
+            admission = admit(head, table)
+            if isinstance(admission, Answer):
+                self._answer(admission.status, admission.body, admission.headers)
+                return
+            if admission.route is None and head.length:
+                self._router.limits.check_room(head.length)
+            exchange = Exchange(self, self._router.limits, table, head, admission, self._request_id)
+        except Refusal as refusal:
+            self.refuse(refusal)
+            return
+        self._exchange = exchange
+        self._admission = admission
+        if head.expects_continue and not self._inbox:
+            self._transport.write(_CONTINUE)
+        if admission.route is not None:
+            self._streaming = self._decoder is not None
+            exchange.start(admission.route, None if self._streaming else b"")
+        elif self._decoder is None:
+            self._route_by_body()
+
+    def _read_body(self) -> bool:
+        assert self._decoder is not None
+        data, self._inbox = self._inbox, b""
+        pieces, rest = self._decoder.feed(data)
+        if rest is not None:
+            self._inbox = rest
+            self._reading = Reading.EARLY
+            self._decoder = None
+        exchange = self._exchange
+        assert exchange is not None
+        size = sum(map(len, pieces))
+        self._body_bytes += size
+        limit = self._table.config.max_body_bytes
+        if limit and self._body_bytes > limit:
+            raise too_large(limit)
+        if self._streaming:
+            exchange.upload(pieces, rest is not None)
+            return rest is not None
+        exchange.hold(size)
+        for piece in pieces:
+            if not self._body:
+                self._body = piece
+            else:
+                if isinstance(self._body, bytes):
+                    self._body = bytearray(self._body)
+                self._body += piece
+        if rest is not None:
+            self._route_by_body()
+        return rest is not None
+
+    def _route_by_body(self) -> None:
+        """The body is whole: find its model and send the request on its way."""
+        exchange, admission = self._exchange, self._admission
+        assert exchange is not None and admission is not None
+        body, self._body = self._body, b""
+        try:
+            route = self._table.route(find_model(body), admission.identity)
+        except Refusal as refusal:
+            self._drop_exchange()
+            self.refuse(refusal)
+            return
+        exchange.start(route, body)
+
+    def _malformed(self, refusal: Refusal) -> None:
+        """The bytes cannot be trusted any further: answer if that is still possible, close."""
+        exchange = self._exchange
+        begun = exchange is not None and exchange.begun
+        self._drop_exchange()
+        if begun:
+            self.cut(clean=False)
+            return
+        if self._head is not None:
+            self._head.keep_alive = False
+        else:
+            self._request_id = self._router.new_request_id()
+        self._inbox = b""
+        self.refuse(refusal)
+
+    def _overdue(self) -> None:
+        self._deadline = 0.0
+        if self._reading is Reading.HEAD and self._inbox:
+            self._head = None
+            self._request_id = self._router.new_request_id()
+            self._inbox = b""
+            self.refuse(Refusal("request_timeout", "The head of the request took too long."))
+        elif self._reading is Reading.HEAD:
+            self._close()
+        else:
+            self._transport.abort()
+
+    # -- answering from memory
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Answer with an error."""
+        self._exchange = None
+        path = self._head.path if self._head is not None else ""
+        body = render(refusal, path, self._request_id)
+        headers = (("Content-Type", "application/json"), *refusal.headers)
+        self._answer(refusal.status, body, headers)
+
+    def _answer(self, status: int, body: bytes, headers: tuple[tuple[str, str], ...]) -> None:
+        self._swallow()
+        head = self._head
+        whole = self._reading is Reading.EARLY
+        keep_alive = whole and head is not None and head.keep_alive
+        lines = [f"HTTP/1.1 {status} {_REASONS[status]}\r\n"]
+        lines += [f"{name}: {value}\r\n" for name, value in headers]
+        lines.append(f"Date: {_date()}\r\nContent-Length: {len(body)}\r\n")
+        lines.append(f"X-Request-Id: {self._request_id}\r\n")
+        lines.append("\r\n" if keep_alive else "Connection: close\r\n\r\n")
+        to_head = head is not None and head.method == b"HEAD"
+        self.send(["".join(lines).encode() + (b"" if to_head else body)])
+        if keep_alive:
+            self._next()
+        else:
+            self._linger()
+
+    def _swallow(self) -> None:
+        """Read over a refused request's body if it is here already, to keep the connection."""
+        if self._reading is not Reading.BODY or self._decoder is None:
+            return
+        try:
+            _, rest = self._decoder.feed(self._inbox)
+        except Refusal:
+            return
+        self._inbox = b""
+        if rest is not None:
+            self._inbox = rest
+            self._decoder = None
+            self._reading = Reading.EARLY
+
+    # -- ends
+
+    def _next(self) -> None:
+        """This request is done; go on with the next one, which may be here already."""
+        self._head = None
+        self._admission = None
+        self._reading = Reading.HEAD
+        self._held_early = self._held_upload = False
+        self._steer()
+        self._expect_head()
+        if self._router.draining:
+            self._close()
+        elif self._inbox:
+            self._advance()
+
+    def _expect_head(self) -> None:
+        timeouts = self._router.timeouts
+        begun = self._inbox or self._request_id == ""
+        self._deadline = self._router.now() + (timeouts.head if begun else timeouts.idle)
+
+    def _linger(self) -> None:
+        """Send what is written and say that it was all; then wait for the client to hang up.
+
+        Closing right away with bytes unread makes the kernel send a reset, and a reset may
+        overtake the answer.
+        """
+        self._reading = Reading.LINGER
+        self._body_bytes = 0
+        self._inbox = b""
+        timeouts = self._router.timeouts
+        unsent = not self._transport.is_closing() and self._transport.get_write_buffer_size()
+        self._deadline = self._router.now() + (timeouts.close if unsent else timeouts.linger)
+        self._held_early = self._held_upload = False
+        if self._transport.is_closing():
+            return
+        self._steer()
+        self._transport.write_eof()
+
+    def _close(self) -> None:
+        self._reading = Reading.GONE
+        self._deadline = self._router.now() + self._router.timeouts.close
+        self._transport.close()
+
+    def _drop_exchange(self) -> None:
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.abandon()
+
+    def _steer(self) -> None:
+        """Read from the client, or let it wait."""
+        if self._transport.is_closing():
+            return
+        if self._held_early or self._held_upload:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
+
+    # -- what the exchange calls (exchange.Client)
+
+    def send(self, parts: list[bytes]) -> None:
+        """Write bytes, unless the connection is going down already."""
+        if not parts or self._transport.is_closing():
+            return
+        write(self._transport, parts)
+
+    def cut(self, clean: bool) -> None:
+        """End the connection in the middle; see exchange.Client."""
+        self._drop_exchange()
+        if self._transport.is_closing():
+            return
+        if clean:
+            self._close()
+            return
+        self._reading = Reading.GONE
+        sock = self._transport.get_extra_info("socket")
+        if sock is not None:
+            # A reset: a client that reads until the end must not take this for one.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._transport.abort()
+
+    def answered(self, keep_alive: bool) -> None:
+        """The exchange is over."""
+        self._exchange = None
+        tunnel = self._reading is Reading.TUNNEL
+        if keep_alive and self._reading is Reading.EARLY:
+            self._next()
+        elif tunnel or (self._reading is Reading.EARLY and not self._inbox):
+            self._close()
+        else:
+            self._linger()
+
+    def hold_upload(self, held: bool) -> None:
+        """See exchange.Client."""
+        self._held_upload = held
+        self._steer()
+
+    def upgraded(self) -> None:
+        """See exchange.Client."""
+        self._reading = Reading.TUNNEL
+        if self._inbox and self._exchange is not None:
+            early, self._inbox = self._inbox, b""
+            self._exchange.tunnel(early)
+        self._held_early = False
+        self._steer()
+
+
+def _date() -> str:
+    return formatdate(time.time(), usegmt=True)

@@ -1,0 +1,406 @@
+# SPDX-FileCopyrightText: The OneHop authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The upstream side: connections to one address, their pool, and the reading of answers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import select
+import socket
+import ssl
+from collections.abc import Callable, Sequence
+from typing import Protocol, cast
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+from .headers import AnswerHead
+from .urls import Address
+
+log = logging.getLogger("onehop_router")
+
+# uvicorn and cpp-httplib close after 5 s; a connection is dropped well before they do it.
+IDLE_SECONDS = 3.0
+CONNECT_SECONDS = 5.0
+MAX_IDLE = 1024
+# Below this, copying costs less than a system call with several buffers.
+JOIN_BYTES = 16384
+MAX_ANSWER_HEAD_BYTES = 262144
+
+Fields = list[tuple[bytes, bytes]]
+
+
+class Receiver(Protocol):
+    """What an upstream connection tells about the request that it serves."""
+
+    to_head: bool
+
+    def informational(self, status: int, reason: bytes, fields: Fields) -> None:
+        """A 1xx answer came."""
+
+    def answer(self, head: AnswerHead) -> None:
+        """The head of the final answer came."""
+
+    def pieces(self, pieces: list[bytes]) -> None:
+        """Body of the answer came."""
+
+    def tunnelled(self, data: bytes) -> None:
+        """Bytes came after a 101."""
+
+    def flush(self) -> None:
+        """One read has been told of whole."""
+
+    def complete(self, trailers: Fields) -> None:
+        """The answer has ended; the connection is no longer this receiver's."""
+
+    def failed(self, code: str, reason: str) -> None:
+        """The answer never came whole; the connection is gone. `code` is one of errors.KINDS."""
+
+    def writable(self, now: bool) -> None:
+        """Whether the upstream takes more bytes of the request."""
+
+
+class UpstreamConnection(asyncio.Protocol):
+    """One connection: it serves one receiver at a time and reads its answer strictly."""
+
+    def __init__(self, owner: Upstream) -> None:
+        self._owner = owner
+        self.transport: asyncio.Transport = cast(asyncio.Transport, None)
+        self.receiver: Receiver | None = None
+        self.idle_since = 0.0
+        self.answered = False
+        self.tunnel = False
+        # Whether more has been written than the peer takes just now.
+        self.full = False
+        self._lost = False
+        self._parser = HttpResponseParser(self)
+        self._reset()
+
+    # -- what the exchange asks for
+
+    def attach(self, receiver: Receiver) -> None:
+        """Serve this receiver next."""
+        self.receiver = receiver
+        self.answered = False
+
+    def write(self, parts: Sequence[bytes | bytearray]) -> None:
+        """Send bytes of the request."""
+        if self._lost or self.transport.is_closing():
+            return
+        write(self.transport, parts)
+
+    def hand_over(self) -> None:
+        """Nobody needs this connection now; let the next request have it."""
+        self._owner.give_back(self)
+
+    def abort(self) -> None:
+        """Close at once. The receiver hears nothing more."""
+        self.receiver = None
+        self.transport.abort()
+
+    def close(self) -> None:
+        """Close after what is written has been sent, as a tunnel's end does."""
+        self.receiver = None
+        self.transport.close()
+
+    def pause(self, paused: bool) -> None:
+        """Stop reading, or go on: the client's side is full, or has room again."""
+        if self._lost or self.transport.is_closing():
+            return
+        if paused:
+            self.transport.pause_reading()
+        else:
+            self.transport.resume_reading()
+
+    # -- what the loop calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        self._owner.remember(self)
+        keep_alive_probes(transport)
+
+    def data_received(self, data: bytes) -> None:
+        receiver = self.receiver
+        if receiver is None:
+            # Nobody asked: whatever this is, the next request must not take it for its answer.
+            self.transport.abort()
+            return
+        if self.tunnel:
+            receiver.tunnelled(data)
+            return
+        self.answered = True
+        rest = b""
+        try:
+            self._parser.feed_data(data)
+        except HttpParserUpgrade as upgrade:
+            rest = data[upgrade.args[0] :]
+            if self._head is not None and self._head.status != 101:
+                self._fault = "it changed protocols without a 101"
+        except HttpParserError as error:
+            self._fault = self._fault or str(error)
+        if self._head is None and not self._fault:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_ANSWER_HEAD_BYTES:
+                self._fault = "its head is too large"
+        self._deliver(receiver, rest)
+
+    def eof_received(self) -> None:
+        """Nothing: the transport then closes, and connection_lost sorts out what that means."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lost = True
+        self._owner.forget(self)
+        receiver, self.receiver = self.receiver, None
+        if receiver is None:
+            return
+        head = self._head
+        closes = head is not None and head.framing == "close" and exc is None
+        if closes or self.tunnel:
+            receiver.complete([])
+        else:
+            receiver.failed("backend_unreachable", str(exc or "it closed the connection"))
+
+    def pause_writing(self) -> None:
+        self.full = True
+        if self.receiver is not None:
+            self.receiver.writable(False)
+
+    def resume_writing(self) -> None:
+        self.full = False
+        if self.receiver is not None:
+            self.receiver.writable(True)
+
+    # -- what llhttp calls. Nothing is delivered from in here: a receiver may end the exchange,
+    # and the connection must not change hands in the middle of a read.
+
+    def _reset(self) -> None:
+        self._fields: Fields = []
+        self._reason = b""
+        self._head: AnswerHead | None = None
+        self._told = False
+        self._informational: list[tuple[int, bytes, Fields]] = []
+        self._pieces: list[bytes] = []
+        self._done = False
+        self._fault = ""
+        self._head_bytes = 0
+
+    def on_message_begin(self) -> None:
+        if self._done:
+            self._fault = "it sent more than one answer"
+        self._fields = []
+        self._reason = b""
+
+    def on_status(self, reason: bytes) -> None:
+        self._reason += reason
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._fields.append((name, value.strip(b" \t")))
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if self._done or self._fault:
+            return
+        if status < 200 and status != 101:
+            self._informational.append((status, self._reason, self._fields))
+            return
+        receiver = self.receiver
+        to_head = receiver is not None and receiver.to_head
+        version = self._parser.get_http_version()
+        try:
+            self._head = AnswerHead(status, self._reason, version, self._fields, to_head=to_head)
+        except ValueError as error:
+            self._fault = f"its answer cannot be understood: {error}"
+        # Fields that follow are trailers.
+        self._fields = []
+        if to_head:
+            # llhttp cannot be told that this answer has no body; this parser is done for.
+            self._done = True
+
+    def on_body(self, piece: bytes) -> None:
+        if self._done:
+            self._fault = "it sent a body where none belongs"
+        self._pieces.append(piece)
+
+    def on_message_complete(self) -> None:
+        if self._head is not None:
+            self._done = True
+
+    # -- after each read
+
+    def _deliver(self, receiver: Receiver, rest: bytes) -> None:
+        for one in self._informational:
+            receiver.informational(*one)
+        self._informational.clear()
+        head = self._head
+        if head is not None and not self._announced(receiver, head):
+            return
+        if self._pieces and self.receiver is receiver:
+            pieces, self._pieces = self._pieces, []
+            receiver.pieces(pieces)
+        if self.receiver is not receiver:
+            return
+        if self.tunnel:
+            if rest:
+                receiver.tunnelled(rest)
+        elif self._fault and not (self._done and head is not None):
+            self.abort()
+            receiver.failed("bad_backend_answer", self._fault)
+        elif self._done:
+            self._finish(receiver)
+        else:
+            receiver.flush()
+
+    def _announced(self, receiver: Receiver, head: AnswerHead) -> bool:
+        """Tell of the head once; False where the receiver let go of the connection over it."""
+        if head.status == 101:
+            self.tunnel = True
+        if not self._told:
+            self._told = True
+            receiver.answer(head)
+        return self.receiver is receiver
+
+    def _finish(self, receiver: Receiver) -> None:
+        head, trailers = self._head, self._fields
+        reusable = head is not None and head.keep_alive and not self._fault
+        self.receiver = None
+        if receiver.to_head or self._fault:
+            # llhttp still waits for a body that HEAD does not bring.
+            self._parser = HttpResponseParser(self)
+        self._reset()
+        self._owner.give_back(self, reusable)
+        receiver.complete(trailers)
+
+
+class Upstream:
+    """All connections to one address, and how many requests are under way there.
+
+    `outstanding` counts the requests of all models that live at this address.
+    """
+
+    def __init__(self, address: Address, tls: Callable[[], ssl.SSLContext]) -> None:
+        self.address = address
+        self.outstanding = 0
+        self.retired = False
+        self._tls = tls
+        self._idle: list[UpstreamConnection] = []
+        self._all: set[UpstreamConnection] = set()
+        self._connects: set[asyncio.Task[None]] = set()
+
+    def take(self) -> UpstreamConnection | None:
+        """The idle connection that was used last, or None."""
+        oldest = asyncio.get_running_loop().time() - IDLE_SECONDS
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.transport.is_closing():
+                continue
+            if connection.idle_since >= oldest:
+                return connection
+            connection.abort()
+        return None
+
+    def connect(self, then: Callable[[UpstreamConnection | None, str], None]) -> None:
+        """Open a connection and call `then` with it, or with None and the reason."""
+        task = asyncio.get_running_loop().create_task(self._connect(then))
+        self._connects.add(task)
+        task.add_done_callback(self._connects.discard)
+
+    def give_back(self, connection: UpstreamConnection, reusable: bool = True) -> None:
+        """A connection serves nobody any more: keep it for the next request, or close it."""
+        if not reusable or self.retired or len(self._idle) >= MAX_IDLE:
+            connection.abort()
+            return
+        connection.idle_since = asyncio.get_running_loop().time()
+        # An idle connection has to be read, or its end would go unnoticed.
+        connection.pause(False)
+        self._idle.append(connection)
+
+    def remember(self, connection: UpstreamConnection) -> None:
+        """A connection has been made."""
+        self._all.add(connection)
+
+    def forget(self, connection: UpstreamConnection) -> None:
+        """A connection is gone."""
+        self._all.discard(connection)
+        if connection in self._idle:
+            self._idle.remove(connection)
+
+    def sweep(self, now: float) -> None:
+        """Close what has been idle for too long. `now` is the loop's time in seconds."""
+        while self._idle and now - self._idle[0].idle_since > IDLE_SECONDS:
+            self._idle.pop(0).abort()
+
+    def retire(self) -> None:
+        """No route leads here any more: keep nothing idle."""
+        self.retired = True
+        for connection in self._idle:
+            connection.abort()
+        self._idle.clear()
+
+    def abort_all(self) -> None:
+        """Close every connection and stop connecting."""
+        for task in self._connects:
+            task.cancel()
+        for connection in list(self._all):
+            connection.abort()
+
+    async def _connect(self, then: Callable[[UpstreamConnection | None, str], None]) -> None:
+        connection = None
+        reason = ""
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                connection = await self._open()
+        except TimeoutError:
+            reason = f"no connection within {CONNECT_SECONDS:g} s"
+        except Exception as error:
+            # Whatever it is, a name that cannot be encoded included, somebody waits for `then`.
+            reason = str(error) or type(error).__name__
+        if connection is not None and connection.transport.is_closing():
+            connection, reason = None, "it closed the connection at once"
+        then(connection, reason)
+
+    async def _open(self) -> UpstreamConnection:
+        loop = asyncio.get_running_loop()
+        scheme, host, port = self.address
+        if scheme == "unix":
+            _, made = await loop.create_unix_connection(lambda: UpstreamConnection(self), host)
+        else:
+            tls = self._tls() if scheme == "https" else None
+            _, made = await loop.create_connection(
+                lambda: UpstreamConnection(self),
+                host,
+                port,
+                ssl=tls,
+                server_hostname=host if tls else None,
+            )
+        return made
+
+
+def write(transport: asyncio.Transport, parts: Sequence[bytes | bytearray]) -> None:
+    """Write parts in one go: small ones joined, large ones as they are."""
+    if len(parts) == 1:
+        transport.write(parts[0])
+    elif sum(map(len, parts)) < JOIN_BYTES:
+        transport.write(b"".join(parts))
+    else:
+        transport.writelines(parts)
+
+
+def keep_alive_probes(transport: asyncio.BaseTransport) -> None:
+    """Have the kernel notice a peer that vanished without a word, within about two minutes."""
+    sock = transport.get_extra_info("socket")
+    if sock is None or sock.family == socket.AF_UNIX:
+        return
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 15)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4)
+
+
+def hung_up(transport: asyncio.BaseTransport) -> bool:
+    """Whether a peer has closed its side, without reading from the connection."""
+    sock = transport.get_extra_info("socket")
+    if sock is None or sock.fileno() < 0:
+        return True
+    poll = select.poll()
+    poll.register(sock.fileno(), select.POLLRDHUP)
+    return bool(poll.poll(0))

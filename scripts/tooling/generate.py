@@ -1,0 +1,177 @@
+# SPDX-FileCopyrightText: The OneHop authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Writes what comes from the table of variables: each role's defaults, argument specs and README.
+
+``scripts/generate`` writes the files, ``scripts/generate --check`` says which ones are not what it
+would write.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import sys
+import textwrap
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / ".cache" / "collections"))
+
+from ansible_collections.onehop.llm.plugins.plugin_utils import (  # noqa: E402
+    _catalogue,
+    _router,
+)
+from ansible_collections.onehop.llm.plugins.plugin_utils._schema import (  # noqa: E402
+    REQUIRED,
+    TYPES,
+    Option,
+)
+
+SPDX = "# SPDX-FileCopyrightText: The OneHop authors\n# SPDX-License-Identifier: GPL-3.0-or-later\n"
+MADE = "# Made by scripts/generate from plugins/plugin_utils; change the table there.\n"
+BEGIN = "<!-- Made by scripts/generate: variables -->"
+END = "<!-- End of what scripts/generate made -->"
+SHORT = {
+    "llama_cpp": "Serve models with llama.cpp, each as a hardened systemd unit",
+    "router": "Put one OpenAI-compatible endpoint in front of all models",
+}
+
+
+class _Dumper(yaml.SafeDumper):
+    """Indents lists below their key, as yamllint wants them."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
+
+
+def dump(data: Any) -> str:
+    text: str = yaml.dump(data, Dumper=_Dumper, sort_keys=False, width=96, allow_unicode=True)
+    return text
+
+
+def defaults(options: Sequence[Option]) -> str:
+    blocks = [
+        "\n".join(f"# {line}" for line in textwrap.wrap(plain(option.doc), 94))
+        + "\n"
+        + dump({option.name: option.default})
+        for option in options
+    ]
+    return SPDX + MADE + "---\n" + "\n".join(blocks)
+
+
+def plain(doc: str) -> str:
+    """A description without Ansible's markup."""
+    return re.sub(r"\b[COVM]\(([^()]*(?:\([^()]*\)[^()]*)*)\)", r"\1", doc)
+
+
+def argument_specs(role: str, options: Sequence[Option]) -> str:
+    spec: dict[str, Any] = {
+        "argument_specs": {
+            "main": {
+                "short_description": SHORT[role],
+                "description": [
+                    f"{SHORT[role]}. See the role's README for the keys of dictionaries."
+                ],
+                "author": ["The OneHop authors"],
+                "version_added": "0.1.0",
+                "options": {option.name: argument(option) for option in options},
+            }
+        }
+    }
+    return SPDX + MADE + "---\n" + dump(spec)
+
+
+def argument(option: Option) -> dict[str, Any]:
+    spec: dict[str, Any] = {"type": TYPES[option.type].argument, "description": [option.doc]}
+    if option.type == "list":
+        spec["elements"] = TYPES[option.elements or "str"].argument
+    if option.default is REQUIRED:
+        spec["required"] = True
+    elif option.default is not None:
+        spec["default"] = option.default
+    if option.choices:
+        spec["choices"] = list(option.choices)
+    return spec
+
+
+def readme(path: Path, options: Sequence[Option]) -> str:
+    text = path.read_text() if path.exists() else f"{BEGIN}\n{END}\n"
+    before, dummy, rest = text.partition(BEGIN)
+    dummy, dummy, after = rest.partition(END)
+    return before + BEGIN + "\n\n" + "\n".join(tables(options)) + "\n" + END + after
+
+
+def tables(options: Sequence[Option]) -> Iterator[str]:
+    yield from table(options)
+    for option in options:
+        yield from keys(option, option.name)
+
+
+def keys(option: Option, where: str) -> Iterator[str]:
+    if not option.keys:
+        return
+    inner = f"{where}.<name>" if option.type == "map" else where
+    yield f"### `{inner}`"
+    yield ""
+    yield from table(option.keys)
+    for key in option.keys:
+        yield from keys(key, f"{inner}.{key.name}")
+
+
+def table(options: Sequence[Option]) -> Iterator[str]:
+    yield "| name | type | default | what it is |"
+    yield "| --- | --- | --- | --- |"
+    for option in options:
+        kind = TYPES[option.type].argument
+        default = "required" if option.default is REQUIRED else f"`{literal(option.default)}`"
+        doc = re.sub(r"\b[COVM]\(([^()]*(?:\([^()]*\)[^()]*)*)\)", r"`\1`", option.doc)
+        if option.choices:
+            doc += f" One of {', '.join(f'`{choice}`' for choice in option.choices)}."
+        yield f"| `{option.name}` | {kind} | {default} | {doc.replace('|', chr(92) + '|')} |"
+    yield ""
+
+
+def literal(value: Any) -> str:
+    text: str = yaml.dump(value, default_flow_style=True, width=1000, sort_keys=False)
+    return text.replace("\n...", "").strip()
+
+
+def files() -> dict[Path, str]:
+    roles = {role: engine.options() for role, engine in _catalogue.ENGINES.items()}
+    roles["router"] = _router.OPTIONS
+    made = {}
+    for role, options in roles.items():
+        home = ROOT / "roles" / role
+        made[home / "defaults" / "main.yml"] = defaults(options)
+        made[home / "meta" / "argument_specs.yml"] = argument_specs(role, options)
+        made[home / "README.md"] = readme(home / "README.md", options)
+    return made
+
+
+def main() -> int:
+    check = "--check" in sys.argv[1:]
+    stale = 0
+    for path, text in files().items():
+        have = path.read_text() if path.exists() else ""
+        if have == text:
+            continue
+        if check:
+            stale += 1
+            name = str(path.relative_to(ROOT))
+            diff = difflib.unified_diff(have.split("\n"), text.split("\n"), name, name, n=1)
+            print("\n".join(list(diff)[:30]))
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+            print(f"wrote {path.relative_to(ROOT)}")
+    if stale:
+        print(f"{stale} files are not what the table says: run scripts/generate")
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

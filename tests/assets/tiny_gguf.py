@@ -1,0 +1,166 @@
+# SPDX-FileCopyrightText: The OneHop authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Write a tiny random Llama model that llama-server loads at once: ``tiny_gguf.py OUT.gguf``.
+
+It knows every byte, answers with words of its own small vocabulary, and ends an answer now and then
+(at temperature 0 it goes on to max_tokens). The same seed gives the same file, byte for byte.
+Needs the Python packages gguf and numpy.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import gguf
+import numpy as np
+from numpy.typing import NDArray
+
+WIDTH = 64
+LAYERS = 2
+HEADS = 4
+INNER = 128
+CONTEXT = 4096
+
+WORDS = tuple(
+    word
+    for line in (
+        "one hop host model router worker token stream unit answer request prompt layer cache",
+        "a an and as at by for from in is it of on or the this to with fast small warm near open",
+    )
+    for word in line.split()
+)
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+MARKS = ".,"
+
+CHAT_TEMPLATE = (
+    "{% for message in messages %}"
+    "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+
+WORD_BIAS = 1.0
+END_BIAS = 1.05
+SILENT_BIAS = -8.0
+"""How likely words, the end and everything else are; see biased()."""
+
+
+class Vocabulary:
+    """A SentencePiece vocabulary: special tokens, the 256 bytes, and some words to answer with."""
+
+    def __init__(self) -> None:
+        self.pieces: list[str] = []
+        self.scores: list[float] = []
+        self.types: list[int] = []
+        self.biases: list[float] = []
+        self.unknown = self.add("<unk>", gguf.TokenType.UNKNOWN)
+        self.begin = self.add("<s>", gguf.TokenType.CONTROL)
+        self.end = self.add("</s>", gguf.TokenType.CONTROL)
+        self.turn = self.add("<|im_start|>", gguf.TokenType.CONTROL)
+        self.turn_end = self.add("<|im_end|>", gguf.TokenType.CONTROL, END_BIAS)
+        for byte in range(256):
+            self.add(f"<0x{byte:02X}>", gguf.TokenType.BYTE)
+        # The tokenizer joins pairs of neighbours only, so each word needs its beginnings as pieces.
+        for letter in "\N{LOWER ONE EIGHTH BLOCK}" + LETTERS + MARKS:
+            self.add(letter, gguf.TokenType.NORMAL, score=-100.0)
+        for word in WORDS:
+            for length in range(1, len(word) + 1):
+                piece = "\N{LOWER ONE EIGHTH BLOCK}" + word[:length]
+                whole = length == len(word)
+                if piece in self.pieces:
+                    if whole:
+                        self.biases[self.pieces.index(piece)] = WORD_BIAS
+                    continue
+                bias = WORD_BIAS if whole else SILENT_BIAS
+                self.add(piece, gguf.TokenType.NORMAL, bias, score=float(length))
+
+    def add(
+        self, piece: str, kind: gguf.TokenType, bias: float = SILENT_BIAS, score: float = 0.0
+    ) -> int:
+        self.pieces.append(piece)
+        self.scores.append(score)
+        self.types.append(int(kind))
+        self.biases.append(bias)
+        return len(self.pieces) - 1
+
+
+def biased(
+    random: np.random.Generator, biases: list[float]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Embeddings and output weights of a model that prefers some tokens whatever it has read.
+
+    A Llama has no output bias. But when the first number of every embedding is large and the
+    layers add only a little, it is about sqrt(WIDTH) after the last norm, and the first column of
+    the output weights acts as one. The other columns make what comes next depend on what was read.
+    """
+    embeddings = random.normal(0, 0.2, (len(biases), WIDTH)).astype(np.float32)
+    embeddings[:, 0] = 2.0
+    output = random.normal(0, 0.25, (len(biases), WIDTH)).astype(np.float32)
+    output[:, 0] = np.array(biases, dtype=np.float32)
+    return embeddings, output
+
+
+def write_model(path: Path, seed: int, name: str) -> None:
+    """Write the file; a few hundred kilobytes."""
+    words = Vocabulary()
+    random = np.random.default_rng(seed)
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_name(name)
+    writer.add_file_type(gguf.LlamaFileType.ALL_F32)
+    writer.add_context_length(CONTEXT)
+    writer.add_embedding_length(WIDTH)
+    writer.add_block_count(LAYERS)
+    writer.add_feed_forward_length(INNER)
+    writer.add_head_count(HEADS)
+    writer.add_head_count_kv(HEADS)
+    writer.add_rope_dimension_count(WIDTH // HEADS)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_vocab_size(len(words.pieces))
+
+    writer.add_tokenizer_model("llama")
+    writer.add_token_list(words.pieces)
+    writer.add_token_scores(words.scores)
+    writer.add_token_types(words.types)
+    writer.add_unk_token_id(words.unknown)
+    writer.add_bos_token_id(words.begin)
+    writer.add_eos_token_id(words.turn_end)
+    writer.add_add_bos_token(True)
+    writer.add_chat_template(CHAT_TEMPLATE)
+
+    embeddings, output = biased(random, words.biases)
+    ones = np.ones(WIDTH, dtype=np.float32)
+
+    def matrix(rows: int, columns: int) -> NDArray[np.float32]:
+        return random.normal(0, 0.05, (rows, columns)).astype(np.float32)
+
+    writer.add_tensor("token_embd.weight", embeddings)
+    writer.add_tensor("output_norm.weight", ones)
+    writer.add_tensor("output.weight", output)
+    for layer in range(LAYERS):
+        for part in ("attn_q", "attn_k", "attn_v", "attn_output"):
+            writer.add_tensor(f"blk.{layer}.{part}.weight", matrix(WIDTH, WIDTH))
+        for part in ("attn_norm", "ffn_norm"):
+            writer.add_tensor(f"blk.{layer}.{part}.weight", ones)
+        for part in ("ffn_gate", "ffn_up"):
+            writer.add_tensor(f"blk.{layer}.{part}.weight", matrix(INNER, WIDTH))
+        writer.add_tensor(f"blk.{layer}.ffn_down.weight", matrix(WIDTH, INNER))
+
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Write a tiny random Llama model as a GGUF file.")
+    parser.add_argument("out", type=Path, metavar="OUT.gguf")
+    parser.add_argument("--seed", type=int, default=1, help="of the weights (default: 1)")
+    parser.add_argument("--name", default="tiny", help="the model's name in the file")
+    args = parser.parse_args()
+    write_model(args.out, args.seed, args.name)
+    print(f"{args.out}: {args.out.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,274 @@
+# SPDX-FileCopyrightText: The OneHop authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Heads and chunked bodies: what is accepted, what is refused, and that splitting is no matter."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import httptools
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from router_harness import Message, Wire, backend, model, router, run
+
+from onehop_router.errors import Refusal
+from onehop_router.framing import ChunkedBody, LengthBody, parse_head
+
+H = b"Host: a\r\n"
+
+REFUSED = {
+    "length and coding": b"POST / HTTP/1.1\r\n" + H + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
+    "two lengths": b"POST / HTTP/1.1\r\n" + H + b"Content-Length: 3\r\nContent-Length: 4\r\n\r\n",
+    "the same length twice": b"POST / HTTP/1.1\r\n" + H + b"Content-Length: 3\r\nContent-Length: 3\r\n\r\n",
+    "length list": b"POST / HTTP/1.1\r\n" + H + b"Content-Length: 3, 3\r\n\r\n",
+    "signed length": b"POST / HTTP/1.1\r\n" + H + b"Content-Length: +3\r\n\r\n",
+    "negative length": b"POST / HTTP/1.1\r\n" + H + b"Content-Length: -3\r\n\r\n",
+    "hex length": b"POST / HTTP/1.1\r\n" + H + b"Content-Length: 0x3\r\n\r\n",
+    "underscored length": b"POST / HTTP/1.1\r\n" + H + b"Content-Length: 1_0\r\n\r\n",
+    "empty length": b"POST / HTTP/1.1\r\n" + H + b"Content-Length:\r\n\r\n",
+    "huge length": b"POST / HTTP/1.1\r\n" + H + b"Content-Length: " + b"9" * 30 + b"\r\n\r\n",
+    "gzip coding": b"POST / HTTP/1.1\r\n" + H + b"Transfer-Encoding: gzip\r\n\r\n",
+    "two codings": b"POST / HTTP/1.1\r\n" + H + b"Transfer-Encoding: gzip, chunked\r\n\r\n",
+    "two coding fields": b"POST / HTTP/1.1\r\n" + H + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
+    "odd coding": b"POST / HTTP/1.1\r\n" + H + b"Transfer-Encoding: xchunked\r\n\r\n",
+    "coding with vertical tab": b"POST / HTTP/1.1\r\n" + H + b"Transfer-Encoding: \x0bchunked\r\n\r\n",
+    "identity": b"POST / HTTP/1.1\r\n" + H + b"Transfer-Encoding: identity\r\n\r\n",
+    "coding in 1.0": b"POST / HTTP/1.0\r\n" + H + b"Transfer-Encoding: chunked\r\n\r\n",
+    "folded field": b"GET / HTTP/1.1\r\n" + H + b"X: a\r\n b\r\n\r\n",
+    "folded first field": b"GET / HTTP/1.1\r\n X: a\r\n" + H + b"\r\n",
+    "space before colon": b"POST / HTTP/1.1\r\n" + H + b"Content-Length : 3\r\n\r\n",
+    "no colon": b"GET / HTTP/1.1\r\n" + H + b"X\r\n\r\n",
+    "empty name": b"GET / HTTP/1.1\r\n" + H + b": x\r\n\r\n",
+    "bad name": b"GET / HTTP/1.1\r\n" + H + b"X(y): x\r\n\r\n",
+    "bare CR": b"GET / HTTP/1.1\r\n" + H + b"X: a\rb\r\n\r\n",
+    "bare LF": b"GET / HTTP/1.1\r\n" + H + b"X: a\nY: b\r\n\r\n",
+    "NUL": b"GET / HTTP/1.1\r\n" + H + b"X: a\x00b\r\n\r\n",
+    "DEL": b"GET / HTTP/1.1\r\n" + H + b"X: a\x7fb\r\n\r\n",
+    "no host": b"GET / HTTP/1.1\r\n\r\n",
+    "two hosts": b"GET / HTTP/1.1\r\n" + H + H + b"\r\n",
+    "host with space": b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n",
+    "host with path": b"GET / HTTP/1.1\r\nHost: a/b\r\n\r\n",
+    "host with user": b"GET / HTTP/1.1\r\nHost: u@a\r\n\r\n",
+    "two spaces": b"GET  / HTTP/1.1\r\n" + H + b"\r\n",
+    "space in target": b"GET /a b HTTP/1.1\r\n" + H + b"\r\n",
+    "raw bytes in target": b"GET /\xff HTTP/1.1\r\n" + H + b"\r\n",
+    "fragment": b"GET /#x HTTP/1.1\r\n" + H + b"\r\n",
+    "no version": b"GET /\r\n" + H + b"\r\n",
+    "other protocol": b"SOURCE / ICE/1.0\r\n" + H + b"\r\n",
+    "lower-case protocol": b"GET / http/1.1\r\n" + H + b"\r\n",
+    "star": b"GET * HTTP/1.1\r\n" + H + b"\r\n",
+    "connect": b"CONNECT a:1 HTTP/1.1\r\n" + H + b"\r\n",
+    "absolute with user": b"GET http://u:p@a/ HTTP/1.1\r\n" + H + b"\r\n",
+    "absolute without host": b"GET http:///x HTTP/1.1\r\n" + H + b"\r\n",
+    "absolute without Host field": b"GET http://a/ HTTP/1.1\r\n\r\n",
+    "other scheme": b"GET ftp://a/ HTTP/1.1\r\n" + H + b"\r\n",
+    "relative target": b"GET x HTTP/1.1\r\n" + H + b"\r\n",
+    "unknown method": b"patch / HTTP/1.1\r\n" + H + b"\r\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused_head(name):
+    with pytest.raises(Refusal) as refusal:
+        parse_head(REFUSED[name])
+    assert refusal.value.status == 400
+
+
+def test_every_refused_head_closes_the_connection_and_reaches_no_backend():
+    async def work():
+        async with backend() as engine, router({"m": model(engine.url)}) as front:
+            for name, head in REFUSED.items():
+                wire = await front.connect()
+                smuggled = b"POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Length: 13\r\n\r\n"
+                wire.send(head + smuggled + b'{"model":"m"}')
+                answer = await wire.read()
+                assert (answer.status, answer.get("connection")) == (400, "close"), name
+                assert await wire.ended(), name
+            assert engine.connections == 0
+
+    run(work())
+
+
+def test_wrong_versions_and_expectations_have_their_own_status():
+    for head, status in (
+        (b"GET / HTTP/2.0\r\n" + H + b"\r\n", 505),
+        (b"GET / HTTP/1.2\r\n" + H + b"\r\n", 505),
+        (b"GET / HTTP/1.1\r\n" + H + b"Expect: magic\r\n\r\n", 417),
+    ):
+        with pytest.raises(Refusal) as refusal:
+            parse_head(head)
+        assert refusal.value.status == status
+
+
+def test_accepted_heads():
+    head = parse_head(b"GET http://b.example:8080?x=1 HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert (head.path, head.query, head.host) == ("/", "x=1", b"b.example:8080")
+    head = parse_head(b"POST /v1/x? HTTP/1.1\r\nHOST: [::1]:80\r\nX:\t a \t\r\nX: b\r\n\r\n")
+    assert (head.path, head.query, head.host) == ("/v1/x", "", b"[::1]:80")
+    assert [field for field in head.fields if field[0] == b"x"] == [
+        (b"x", b"X", b"a"),
+        (b"x", b"X", b"b"),
+    ]
+    head = parse_head(b"GET / HTTP/1.0\r\n\r\n")
+    assert (head.host, head.keep_alive, head.length) == (None, False, 0)
+    head = parse_head(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: x, Close\r\nConnection: y\r\n\r\n")
+    assert head.connection == {b"x", b"close", b"y"}
+    assert not head.keep_alive
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"zz\r\n", b"\r\n", b"-1\r\n", b"+1\r\n", b"0x1\r\n", b"1 \r\n", b"1\n", b"1\r\r\n",
+        b"3\r\nabcd\r\n", b"3\r\nabc\n", b"1;\x00\r\n", b"1;a\nb\r\n", b"0\r\nbad trailer\r\n\r\n",
+        b"0\r\nX: \x00\r\n\r\n", b"0\r\n X: folded\r\n\r\n", b"0\n\n", b"0\r\n\n", b"f" * 17,
+        b"1;" + b"x" * 300, b"0\r\nX: " + b"x" * 20000, b"1 ;a\r\n", b"1;\r\n", b"0\r\nHost: b\r\n\r\n", b"1_0\r\n", b"fffffffffffff\r\n",
+    ],
+)  # fmt: skip
+def test_malformed_chunks_are_refused(body):
+    with pytest.raises(Refusal):
+        ChunkedBody().feed(body + b"\r\n" * 200 if body == b"f" * 17 else body)
+
+
+def test_tiny_chunks_take_linear_time():
+    # 40 000 chunks in one read; copying the rest for each would move 10 GB.
+    reader = ChunkedBody()
+    pieces, rest = reader.feed(b"1\r\nx\r\n" * 40_000 + b"0\r\n\r\nnext")
+    assert (len(pieces), rest) == (40_000, b"next")
+
+
+chunks = st.lists(st.binary(min_size=1, max_size=40), max_size=8)
+cuts = st.lists(st.integers(0, 400), max_size=12)
+
+
+def _cut(data: bytes, at: list[int]) -> list[bytes]:
+    marks = sorted({one for one in at if one < len(data)} | {0, len(data)})
+    return [data[start:end] for start, end in pairwise(marks)]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    chunks, cuts, st.sampled_from([b"", b";a=b", b";q;r=s"]), st.sampled_from([b"", b"X: y\r\n"])
+)
+def test_any_splitting_of_a_chunked_body_gives_the_same(parts, at, extension, trailer):
+    data = b"".join(b"%x%b\r\n%b\r\n" % (len(one), extension, one) for one in parts)
+    data += b"0\r\n" + trailer + b"\r\nNEXT"
+    reader = ChunkedBody()
+    body, rest = b"", None
+    for piece in _cut(data, at):
+        if rest is not None:
+            rest += piece
+            continue
+        pieces, rest = reader.feed(piece)
+        body += b"".join(pieces)
+    assert body == b"".join(parts)
+    assert rest == b"NEXT"
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=200), cuts)
+def test_any_splitting_of_a_sized_body_gives_the_same(body, at):
+    reader = LengthBody(len(body)) if body else None
+    if reader is None:
+        return
+    got, rest = b"", None
+    for piece in _cut(body + b"NEXT", at):
+        if rest is not None:
+            rest += piece
+            continue
+        pieces, rest = reader.feed(piece)
+        got += b"".join(pieces)
+    assert (got, rest) == (body, b"NEXT")
+
+
+class Heard:
+    """What llhttp makes of a request."""
+
+    def __init__(self) -> None:
+        self.fields: list[tuple[bytes, bytes]] = []
+        self.body = b""
+        self.whole = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.fields.append((name, value))
+
+    def on_body(self, body: bytes) -> None:
+        self.body += body
+
+    def on_message_complete(self) -> None:
+        self.whole = True
+
+
+odd = st.sampled_from(
+    [b"\r\n", b"\n", b"\r", b"\x00", b" ", b"\t", b":", b"0", b"3", b"a", b";", b"Host: a",
+     b"Content-Length: 3", b"Transfer-Encoding: chunked", b"chunked", b",", b"\x80", b"\x7f"]
+)  # fmt: skip
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(odd, max_size=12))
+def test_no_head_is_accepted_that_llhttp_reads_otherwise(junk):
+    raw = b"POST / HTTP/1.1\r\nHost: x\r\n" + b"".join(junk) + b"\r\n\r\n"
+    raw = raw[: raw.index(b"\r\n\r\n") + 4]
+    try:
+        head = parse_head(raw)
+    except Refusal as refusal:
+        assert refusal.status in (400, 417, 505)
+        return
+    heard = Heard()
+    httptools.HttpRequestParser(heard).feed_data(raw)
+    assert [(name, value) for _, name, value in head.fields] == [
+        (name, value.strip(b" \t")) for name, value in heard.fields
+    ]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(odd, max_size=14))
+def test_no_chunked_body_is_accepted_that_llhttp_reads_otherwise(junk):
+    data = b"".join(junk) + b"0\r\n\r\n"
+    reader = ChunkedBody()
+    try:
+        pieces, rest = reader.feed(data)
+    except Refusal as refusal:
+        assert refusal.code == "bad_request"
+        return
+    if rest is None:
+        return
+    heard = Heard()
+    parser = httptools.HttpRequestParser(heard)
+    parser.feed_data(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+    parser.feed_data(data[: len(data) - len(rest)])
+    assert heard.whole
+    assert heard.body == b"".join(pieces)
+
+
+def test_a_refused_request_does_not_hide_the_next_one():
+    # A refused body is read over, so that its bytes are never taken for a request.
+    async def work():
+        async with backend() as engine, router({"m": model(engine.url)}) as front:
+            wire = await front.connect()
+            inner = b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n"
+            wire.send(
+                b"POST /admin HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%b"
+                % (len(inner), inner)
+                + b"GET /v1/models HTTP/1.1\r\nHost: a\r\n\r\n"
+            )
+            assert (await wire.read()).status == 404
+            assert (await wire.read()).json["object"] == "list"
+
+    run(work())
+
+
+def test_long_heads_have_a_limit():
+    async def work():
+        async with router({}) as front:
+            fine = await front.ask(f"GET /health HTTP/1.1\r\nHost: a\r\nX: {'x' * 60000}\r\n\r\n")
+            assert fine.status == 200
+            wire = await front.connect()
+            wire.send("GET /health HTTP/1.1\r\nHost: a\r\nX: " + "x" * 70000)
+            answer: Message = await wire.read()
+            assert (answer.status, answer.get("connection")) == (431, "close")
+            assert isinstance(wire, Wire)
+
+    run(work())
