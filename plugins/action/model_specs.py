@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleError
+
 from ansible_collections.onehop.llm.plugins.plugin_utils import _plan
 from ansible_collections.onehop.llm.plugins.plugin_utils._controller import Action
 from ansible_collections.onehop.llm.plugins.plugin_utils._problems import Problem, sentences

@@ -9,6 +9,7 @@ import tempfile
 from typing import Any
 
 from ansible.utils.display import Display
+
 from ansible_collections.onehop.llm.plugins.plugin_utils import _wheelhouse
 from ansible_collections.onehop.llm.plugins.plugin_utils._controller import PLUGINS, Action
 

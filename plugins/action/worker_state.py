@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 from ansible.utils.display import Display
+
 from ansible_collections.onehop.llm.plugins.plugin_utils import _diagnoses
 from ansible_collections.onehop.llm.plugins.plugin_utils._controller import Action
 

@@ -31,7 +31,9 @@ class ActionModule(Action):
 
     def _contents(self, engine: Any, role: str, task_vars: Any) -> dict[str, dict[str, str]]:
         """Secrets given by content: read here and now, since the plan holds none."""
-        workers = [worker for worker in (engine or {"workers": []})["workers"] if worker["contents"]]
+        workers = [
+            worker for worker in (engine or {"workers": []})["workers"] if worker["contents"]
+        ]
         if not workers:
             return {}
         models = self.variable(ENGINES[role].models_variable, task_vars)

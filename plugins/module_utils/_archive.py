@@ -12,7 +12,9 @@ import os
 import shutil
 import tarfile
 import tempfile
-import urllib.request
+
+from ansible.module_utils.urls import ConnectionError as UrlError
+from ansible.module_utils.urls import open_url
 
 _BLOCK = 1 << 20
 _PATIENCE = 60
@@ -69,7 +71,7 @@ def extract(archive, directory):
             else:
                 tar.extractall(directory)
     except tarfile.TarError as error:
-        raise ArchiveError("it is no tar archive that can be read: %s" % error)
+        raise ArchiveError("it is no tar archive that can be read: %s" % error) from error
     for base, dummy, names in os.walk(directory):
         for path in [base] + [os.path.join(base, name) for name in names]:
             os.chown(path, 0, 0, follow_symlinks=False)
@@ -98,10 +100,10 @@ def _find(directory, name):
 
 def _fetch(url, path):
     try:
-        with urllib.request.urlopen(url, timeout=_PATIENCE) as answer, open(path, "wb") as file:
+        with open_url(url, timeout=_PATIENCE) as answer, open(path, "wb") as file:
             shutil.copyfileobj(answer, file, _BLOCK)
-    except OSError as error:
-        raise ArchiveError("it cannot be fetched: %s" % error)
+    except (OSError, UrlError) as error:
+        raise ArchiveError("it cannot be fetched: %s" % error) from error
 
 
 def _sha256(path):
@@ -111,5 +113,5 @@ def _sha256(path):
             for block in iter(lambda: file.read(_BLOCK), b""):
                 digest.update(block)
     except OSError as error:
-        raise ArchiveError("it cannot be read: %s" % error)
+        raise ArchiveError("it cannot be read: %s" % error) from error
     return digest.hexdigest()

@@ -39,9 +39,7 @@ MANAGERS = (
         ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends"],
     ),
     Manager("dnf", ["rpm", "--query"], None, ["dnf", "install", "--assumeyes", "--quiet"]),
-    Manager(
-        "zypper", ["rpm", "--query"], None, ["zypper", "--non-interactive", "install"]
-    ),
+    Manager("zypper", ["rpm", "--query"], None, ["zypper", "--non-interactive", "install"]),
     Manager("pacman", ["pacman", "--query"], None, ["pacman", "--sync", "--noconfirm"]),
 )
 

@@ -22,7 +22,7 @@ def listeners(ports):
     sockets = {}
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         sockets.update(_listening(table, ports))
-    found = {port: {"pid": None, "command": "?", "unit": ""} for port in sockets.values()}
+    found: dict = {port: {"pid": None, "command": "?", "unit": ""} for port in sockets.values()}
     for pid in (name for name in os.listdir("/proc") if name.isdigit()) if sockets else ():
         for inode in _sockets_of(pid):
             if inode in sockets:

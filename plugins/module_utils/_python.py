@@ -92,7 +92,9 @@ class Environment(object):
             self._do([self.python.path, "-I", "-m", "venv", self.path], "make the environment")
             self._install(content, offline)
         except ArchiveError as error:
-            raise EnvironmentFailed("What the controller sent cannot be used: %s" % error)
+            raise EnvironmentFailed(
+                "What the controller sent cannot be used: %s" % error
+            ) from error
         finally:
             shutil.rmtree(work)
         with open(os.path.join(self.path, "complete"), "w"):
@@ -119,5 +121,7 @@ class Environment(object):
     def _do(self, command, what):
         status, out, err = self.run(command)
         if status != 0:
-            raise EnvironmentFailed("Could not %s: %s" % (what, (err.strip() or out.strip())[-800:]))
+            raise EnvironmentFailed(
+                "Could not %s: %s" % (what, (err.strip() or out.strip())[-800:])
+            )
         return out

@@ -118,7 +118,7 @@ class Router(object):
             else:
                 reload(self.systemd, config)
         except SystemdError as error:
-            raise RouterError("%s\n%s" % (error, last_words(self.systemd)))
+            raise RouterError("%s\n%s" % (error, last_words(self.systemd))) from error
 
     def _prune(self):
         """Remove environments that the router has left behind."""

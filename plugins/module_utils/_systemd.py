@@ -104,7 +104,7 @@ def stamp_of(pid, name=STAMP):
     prefix = (name + "=").encode()
     for entry in entries:
         if entry.startswith(prefix):
-            return entry[len(prefix):].decode("ascii", "replace")
+            return entry[len(prefix) :].decode("ascii", "replace")
     return None
 
 

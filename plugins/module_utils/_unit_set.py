@@ -56,9 +56,7 @@ class UnitSet(object):
                 self.owned.salts[unit["name"]] = os.urandom(8).hex()
         self.stamps = {unit["name"]: self._stamp(unit) for unit in units if unit["stamp"]}
         self.unit_files = [
-            _files.File(
-                "%s/%s" % (UNITS, unit["name"]), _text(unit, self.stamps.get(unit["name"]))
-            )
+            _files.File("%s/%s" % (UNITS, unit["name"]), _text(unit, self.stamps.get(unit["name"])))
             for unit in units
         ]
         self.links = [

@@ -104,4 +104,4 @@ class UnixConnection(http.client.HTTPConnection):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    raise SystemExit(main(sys.argv[1:]))

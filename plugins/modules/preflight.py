@@ -216,9 +216,7 @@ def main():
                 "type": "dict",
                 "options": {
                     "ports": need_spec(port={"type": "int", "required": True}, unit=text),
-                    "files": need_spec(
-                        path=text, executable={"type": "bool", "default": False}
-                    ),
+                    "files": need_spec(path=text, executable={"type": "bool", "default": False}),
                     "accounts": need_spec(name=text),
                 },
             },

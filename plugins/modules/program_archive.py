@@ -108,8 +108,9 @@ def main():
             "before_header": wanted["home"],
             "after_header": wanted["home"],
             "before": "",
-            "after": "" if complete else "%s of %s\n"
-            % (wanted["executable"], os.path.basename(wanted["source"])),
+            "after": ""
+            if complete
+            else "%s of %s\n" % (wanted["executable"], os.path.basename(wanted["source"])),
         },
     )
 

@@ -165,8 +165,11 @@ models:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.onehop.llm.plugins.module_utils._arguments import RENDERED
-from ansible_collections.onehop.llm.plugins.module_utils._router import RouterError, withdraw
-from ansible_collections.onehop.llm.plugins.module_utils._router import Router
+from ansible_collections.onehop.llm.plugins.module_utils._router import (
+    Router,
+    RouterError,
+    withdraw,
+)
 from ansible_collections.onehop.llm.plugins.module_utils._systemd import SystemdError
 from ansible_collections.onehop.llm.plugins.module_utils._unit_set import UnitSetError
 

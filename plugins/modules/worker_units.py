@@ -173,7 +173,10 @@ def main():
     rendered = module.params["rendered"] or {"units": [], "files": [], "secrets": []}
     try:
         units = UnitSet(
-            module.run_command, owner=module.params["engine"], check_mode=module.check_mode, **rendered
+            module.run_command,
+            owner=module.params["engine"],
+            check_mode=module.check_mode,
+            **rendered,
         )
         problems = units.problems()
         if problems:

@@ -148,7 +148,7 @@ def router(
     socket = _service.router_socket(spec)
     listeners = hashlib.sha256(socket.encode()).hexdigest()[:32]
     service = _service.router(spec, environment, groups, listeners)
-    units = [
+    units: list[dict[str, Any]] = [
         {"name": _service.ROUTER_SOCKET, "content": socket, "wanted_by": "sockets.target"},
         {
             "name": _service.ROUTER_UNIT,
@@ -159,7 +159,7 @@ def router(
         },
     ]
     config = json.dumps(_router.config(spec, routes), indent=1, sort_keys=True) + "\n"
-    rendered = {
+    rendered: Rendered = {
         "units": units,
         "files": [{"path": _service.ROUTER_CONFIG, "content": config}],
         "secrets": [

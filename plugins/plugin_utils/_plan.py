@@ -11,6 +11,7 @@ This plugin util is private to the collection.
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -111,7 +112,7 @@ def _engine(engine: Engine, host: Host, problems: Problems) -> dict[str, Any]:
     ]
     workers.sort(key=lambda worker: (worker["port"] is None, worker["port"] or 0, worker["name"]))
     if variables[f"{role}_startup_ordering"]:
-        for before, worker in zip(workers, workers[1:], strict=False):
+        for before, worker in itertools.pairwise(workers):
             worker["after"] = before["unit"]
     return {"workers": workers, "binary": binary}
 
@@ -271,7 +272,9 @@ def _check_references(where: str, value: Any, known: Iterable[str], problems: Pr
     for name in sorted(set(_references.credentials(value)) - set(names)):
         have = f"It has {', '.join(names)}" if names else "It has none"
         problems.add(
-            where, f"refers to the credential {name!r}, which is not declared", f"{have}; declare it"
+            where,
+            f"refers to the credential {name!r}, which is not declared",
+            f"{have}; declare it",
         )
 
 

@@ -29,9 +29,7 @@ def credentials(value: Any) -> Iterator[str]:
 def replace(text: str, escape: Callable[[str], str], path: Callable[[str], str]) -> str:
     """The text with each reference made ``path(name)`` and all between them ``escape(text)``."""
     parts = _CREDENTIAL.split(text)
-    return "".join(
-        path(part) if index % 2 else escape(part) for index, part in enumerate(parts)
-    )
+    return "".join(path(part) if index % 2 else escape(part) for index, part in enumerate(parts))
 
 
 def any_reference(text: str) -> bool:

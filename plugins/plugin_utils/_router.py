@@ -57,9 +57,7 @@ OPTIONS: tuple[Option, ...] = (
                 elements="str",
                 secret=True,
             ),
-            Option(
-                "unlisted", "bool", "Whether C(/v1/models) leaves it out.", default=False
-            ),
+            Option("unlisted", "bool", "Whether C(/v1/models) leaves it out.", default=False),
         ),
         example={
             "gpt-4o": {

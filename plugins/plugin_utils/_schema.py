@@ -89,7 +89,9 @@ def _bounded(low: int, high: int | None, mend: str) -> Callable[[Any], int]:
 
 def _str(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        raise Unfit(f"is {_kind(value)}, not a text", "Write a text, in quotes where YAML needs them")
+        raise Unfit(
+            f"is {_kind(value)}, not a text", "Write a text, in quotes where YAML needs them"
+        )
     text = str(value)
     if "\x00" in text:
         raise Unfit("contains a NUL character", "Remove it")
@@ -234,7 +236,9 @@ TYPES: dict[str, Type] = {
 }
 
 
-def read(options: Sequence[Option], values: Mapping[str, Any], problems: Problems) -> dict[str, Any]:
+def read(
+    options: Sequence[Option], values: Mapping[str, Any], problems: Problems
+) -> dict[str, Any]:
     """Variables of one role as a complete dictionary: converted, with defaults.
 
     Unknown names are left to :func:`unknown`, since other variables of the host are not ours.

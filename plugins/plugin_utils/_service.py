@@ -102,9 +102,7 @@ def worker(spec: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
         "Type": "exec",
         "ExecStart": Command(_command(spec)),
         "ExecStartPost": Command(_wait_ready(spec, engine.health_path, facts["python"])),
-        "Environment": [
-            Assignment(name, value) for name, value in _environment(spec, gpu).items()
-        ],
+        "Environment": [Assignment(name, value) for name, value in _environment(spec, gpu).items()],
         "EnvironmentFile": [_literal(path) for path in spec["environment_files"]],
         "LoadCredential": _credentials(spec["credentials"]),
         "CacheDirectory": place,
@@ -160,9 +158,7 @@ def _command(spec: Mapping[str, Any]) -> list[str]:
     """The worker's argument list; references to credentials are still in it."""
     engine = ENGINES[spec["engine"]]
     listener = engine.socket_flags if spec["socket"] else engine.port_flags
-    managed = {
-        name: _fill(spec, text) for name, text in {**engine.model_flags, **listener}.items()
-    }
+    managed = {name: _fill(spec, text) for name, text in {**engine.model_flags, **listener}.items()}
     flags = arguments({**spec["settings"], **managed}, engine.dialect)
     return [*(_fill(spec, word) for word in engine.command), *flags, *spec["extra_args"]]
 
@@ -191,7 +187,8 @@ class Assignment:
 
 
 def render(
-    sections: Mapping[str, Mapping[str, Any]], overrides: Mapping[str, Mapping[str, Any]] | None = None
+    sections: Mapping[str, Mapping[str, Any]],
+    overrides: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> str:
     """A unit's text: a list repeats its key, ``None`` says nothing, an empty text resets a list.
 
@@ -254,9 +251,7 @@ ROUTER_SOCKET = "onehop-router.socket"
 ROUTER_CONFIG = "/etc/onehop/router.json"
 
 
-def router(
-    spec: Mapping[str, Any], environment: str, groups: Sequence[str], listeners: str
-) -> str:
+def router(spec: Mapping[str, Any], environment: str, groups: Sequence[str], listeners: str) -> str:
     """The router's service.
 
     ``environment`` is the path of its Python environment, ``groups`` those whose sockets it has to
@@ -309,6 +304,4 @@ def router_socket(spec: Mapping[str, Any]) -> str:
             "RemoveOnStop": True,
         }
     section |= {"Backlog": 4096, "NoDelay": True}
-    return render(
-        {"Unit": {"Description": "OneHop router's listeners"}, "Socket": section}
-    )
+    return render({"Unit": {"Description": "OneHop router's listeners"}, "Socket": section})

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from functools import partial
 from pathlib import Path
@@ -55,6 +56,25 @@ def generated(log: Log) -> None:
     program = ROOT / "scripts" / "generate"
     if program.exists():
         call(log, [program, "--check"])
+
+
+def locks(log: Log) -> None:
+    """What the tests run the router with is what the router is installed with."""
+    ours, routers = (_locked(ROOT / path) for path in ("requirements/dev.txt", _ROUTER_LOCK))
+    wrong = [
+        f"{name}: {ours.get(name)} here" for name in routers if ours.get(name) != routers[name]
+    ]
+    if wrong:
+        log.write("\n".join(wrong))
+        raise Failed(f"requirements/dev.txt is at odds with {_ROUTER_LOCK}: run scripts/lock")
+
+
+_ROUTER_LOCK = "roles/router/files/requirements.txt"
+
+
+def _locked(path: Path) -> dict[str, str]:
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return dict(line.split()[0].split("==", 1) for line in lines if re.match(r"\w[\w.-]*==", line))
 
 
 def ruff(log: Log) -> None:
@@ -160,6 +180,7 @@ def _first_line(path: Path) -> str:
 
 CHECKS = [
     Step("generated", "generated files are what their generator makes", generated),
+    Step("locks", "the same versions in both lock files", locks),
     Step("ruff", "Python: mistakes", ruff),
     Step("format", "Python: layout", ruff_format),
     Step("mypy", "Python: types", mypy),

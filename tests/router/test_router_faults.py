@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 
 import pytest
@@ -430,6 +431,56 @@ def test_a_tunnel_holds_the_client_back_when_the_upstream_is_full():
     run(work())
 
 
+def test_a_fault_of_our_own_breaks_one_request_and_leaks_nothing(monkeypatch):
+    def broken(*_args, **_kwargs):
+        raise RuntimeError("a bug")
+
+    async def work():
+        async with backend() as engine, router({"m": model(engine.url)}) as front:
+            for place in (
+                "onehop_router.client.find_model",
+                "onehop_router.exchange.write_request",
+                "onehop_router.exchange.AnswerWriter.head",
+                "onehop_router.exchange.AnswerWriter.body",
+            ):
+                asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+                for _ in range(2):
+                    # The second round has a pooled connection to go wrong on.
+                    await front.ask(post(CHAT))
+                    with monkeypatch.context() as patch:
+                        patch.setattr(place, broken)
+                        wire = await front.connect()
+                        wire.send(post(CHAT))
+                        # A head may come, but never a body that could be taken for whole.
+                        with contextlib.suppress(ConnectionError):
+                            assert b"messages" not in await wire.read_to_end(), place
+                await until(lambda: front.router.limits.active == 0)
+                assert front.router.limits.held_bytes == 0
+                assert (await front.ask(post(CHAT))).status == 200
+            upstream = next(iter(front.router._upstreams.values()))
+            assert upstream.outstanding == 0
+
+    run(work())
+
+
+def test_a_fault_of_our_own_on_a_fresh_connection(monkeypatch):
+    def broken(*_args, **_kwargs):
+        raise RuntimeError("a bug")
+
+    async def work():
+        async with backend() as engine, router({"m": model(engine.url)}) as front:
+            asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+            with monkeypatch.context() as patch:
+                patch.setattr("onehop_router.exchange.write_request", broken)
+                wire = await front.connect()
+                wire.send(post(CHAT))
+                assert await wire.ended()
+            await until(lambda: front.router.limits.active == 0)
+            assert (await front.ask(post(CHAT))).status == 200
+
+    run(work())
+
+
 def test_a_long_unknown_name_is_not_sent_back_whole():
     async def work():
         async with router({}) as front:
@@ -559,7 +610,7 @@ def test_slow_heads_and_idle_connections_are_closed():
 
 
 def test_idle_upstream_connections_are_dropped_before_the_engine_does_it(monkeypatch):
-    monkeypatch.setattr("onehop_router.upstream.IDLE_SECONDS", 0.05)
+    monkeypatch.setattr("onehop_router.pool.IDLE_SECONDS", 0.05)
 
     async def work():
         async with backend() as engine, router({"m": model(engine.url)}) as front:
@@ -616,7 +667,9 @@ def test_held_bytes_have_a_limit_over_all_requests():
     run(work())
 
 
-def test_a_body_over_the_cap_is_refused_declared_or_not():
+def test_a_body_over_the_cap_is_refused_declared_or_not(monkeypatch):
+    monkeypatch.setattr("onehop_router.pool.IDLE_SECONDS", 0.05)
+
     async def work():
         async with backend(stall, raw=True) as engine:
             async with router({"m": model(engine.url)}, max_body_bytes=50) as front:

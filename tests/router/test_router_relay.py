@@ -255,6 +255,42 @@ def test_unix_upstream_and_its_socket():
     run(work())
 
 
+def test_a_client_on_a_unix_listener_has_no_address_to_forward():
+    async def work():
+        import tempfile
+
+        with tempfile.TemporaryDirectory() as folder:
+            async with backend() as engine, router({"m": model(engine.url)}) as front:
+                loop = asyncio.get_running_loop()
+                path = f"{folder}/front.sock"
+                server = await loop.create_unix_server(front.router.connection, path)
+                wire = Wire(*await asyncio.open_unix_connection(path))
+                wire.send(post(CHAT))
+                assert (await wire.read()).status == 200
+                assert engine.last.get("x-forwarded-for") is None
+                assert engine.last.get("x-forwarded-host") == "client.example"
+                server.close()
+
+    run(work())
+
+
+def test_request_ids_are_kept_if_sane_and_made_if_not():
+    async def work():
+        async with backend() as engine, router({"m": model(engine.url)}) as front:
+            seen = set()
+            for given, kept in (("abc-1.2", True), ("x y", False), ("x" * 200, False), ("", False)):
+                for request in (post(CHAT, "/v1/completions", f"X-Request-ID: {given}"),
+                                get("/health", f"X-Request-ID: {given}")):  # fmt: skip
+                    answer = await front.ask(request)
+                    mine = answer.get("x-request-id")
+                    assert (mine == given) is kept
+                    assert mine not in seen or kept
+                    seen.add(mine)
+                assert engine.last.all("x-request-id") == [engine.last.get("x-request-id")]
+
+    run(work())
+
+
 def test_replicas_share_the_load_and_a_refused_one_is_passed_over():
     async def work():
         async with backend() as one, backend() as two, backend() as dead:

@@ -23,9 +23,9 @@ from onehop_router.headers import AnswerHead, AnswerWriter
 from onehop_router.lifecycle import exposure, is_loopback
 from onehop_router.limits import Limits
 from onehop_router.paths import DEFAULT_ALLOWED_PATHS, AllowedPaths, pattern_fault, split_path
+from onehop_router.pool import Upstream
 from onehop_router.routing import Route, Table, build_table
 from onehop_router.systemd import Notifier, activated_sockets, watchdog_interval
-from onehop_router.upstream import Upstream
 
 
 def head(line: str, *fields: str) -> RequestHead:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.onehop.llm.plugins.plugin_utils._flags import Dialect, arguments
 
 VALUES = Dialect()
@@ -27,11 +28,16 @@ SILENT = Dialect(negate=False)
                 "speculative-config": {"num_speculative_tokens": 3, "model": "d"},
             },
             [
-                "--lora-paths", "x=/p/x", "y=/p/y",
-                "--max-model-len", "8192",
+                "--lora-paths",
+                "x=/p/x",
+                "y=/p/y",
+                "--max-model-len",
+                "8192",
                 "--no-enable-prefix-caching",
-                "--speculative-config", '{"model":"d","num_speculative_tokens":3}',
-                "--temperature", "0.6",
+                "--speculative-config",
+                '{"model":"d","num_speculative_tokens":3}',
+                "--temperature",
+                "0.6",
             ],
         ),
         (

@@ -8,6 +8,7 @@ import json
 from typing import Any
 
 import pytest
+
 from ansible_collections.onehop.llm.plugins.plugin_utils import _plan
 from ansible_collections.onehop.llm.plugins.plugin_utils._problems import sentences
 
@@ -233,7 +234,11 @@ def test_the_plan_holds_no_secret() -> None:
             "is served by our own host gpu1 under that name",
         ),
         (
-            {"router_models": {"m": {"url": "https://x", "headers": {"authorization": "Bearer s"}}}},
+            {
+                "router_models": {
+                    "m": {"url": "https://x", "headers": {"authorization": "Bearer s"}}
+                }
+            },
             "holds a secret in plain text",
         ),
         (

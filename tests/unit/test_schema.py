@@ -5,6 +5,9 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ansible_collections.onehop.llm.plugins.plugin_utils._catalogue import ENGINES
 from ansible_collections.onehop.llm.plugins.plugin_utils._problems import Problems
 from ansible_collections.onehop.llm.plugins.plugin_utils._router import OPTIONS
@@ -15,8 +18,6 @@ from ansible_collections.onehop.llm.plugins.plugin_utils._schema import (
     read,
     unknown,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def one(kind: str, value: object, **more: object) -> tuple[object, list[str]]:
@@ -146,11 +147,20 @@ def test_what_is_unlike_ours_is_not_ours() -> None:
 ALL = [*OPTIONS, *(option for engine in ENGINES.values() for option in engine.options())]
 
 
-@given(st.sampled_from(ALL), st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
-    max_leaves=8,
-))
+@given(
+    st.sampled_from(ALL),
+    st.recursive(
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.floats(allow_nan=False)
+        | st.text(max_size=8),
+        lambda inner: (
+            st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3)
+        ),
+        max_leaves=8,
+    ),
+)
 def test_no_value_breaks_the_reader(option: Option, value: object) -> None:
     """Bad input of every kind is a problem with a mend, never an exception."""
     problems = Problems("host")
@@ -172,7 +182,9 @@ def test_the_table_is_whole(option: Option) -> None:
         assert option.elements in TYPES
     if option.default not in (REQUIRED, None, {}, []):
         problems = Problems("host")
-        assert read([option], {option.name: option.default}, problems)[option.name] == option.default
+        assert (
+            read([option], {option.name: option.default}, problems)[option.name] == option.default
+        )
         assert not problems.found
     if option.example is not None:
         problems = Problems("host")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from ansible_collections.onehop.llm.plugins.plugin_utils import _install, _plan, _service
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -16,9 +17,7 @@ CPU = {"systemd": 257, "gpu": False, "groups": ["video"], "python": "/usr/bin/py
 GPU = {**CPU, "gpu": True, "groups": ["render", "video"]}
 
 
-def unit(
-    model: dict[str, Any], facts: dict[str, Any] | None = None, **variables: Any
-) -> str:
+def unit(model: dict[str, Any], facts: dict[str, Any] | None = None, **variables: Any) -> str:
     made = _plan.make([_plan.Host("gpu1", {"llama_cpp_models": {"m": model}, **variables})])
     assert made.problems == []
     worker = made.hosts["gpu1"]["engines"]["llama_cpp"]["workers"][0]
@@ -32,13 +31,17 @@ def lines(text: str, key: str) -> list[str]:
 @pytest.mark.parametrize(
     ("name", "model", "facts"),
     [
-        ("cpu-port", {"port": 18001, "settings": {"hf-repo": "unsloth/Qwen3-8B-GGUF:Q4_K_XL"}}, CPU),
+        (
+            "cpu-port",
+            {"port": 18001, "settings": {"hf-repo": "unsloth/Qwen3-8B-GGUF:Q4_K_XL"}},
+            CPU,
+        ),
         (
             "gpu-socket",
             {
                 "settings": {"model": "/srv/m.gguf", "api-key-file": "${cred:keys}", "mmap": False},
                 "credentials": {"keys": {"content": "not-here"}},
-                "environment": {"GGML_LOG": "50% \"x\""},
+                "environment": {"GGML_LOG": '50% "x"'},
                 "environment_file": "/etc/m.env",
                 "extra_args": ["--verbose", "$HOME"],
                 "service_config": {"MemoryMax": "64G", "Restart": "always"},
@@ -76,9 +79,7 @@ def test_golden_router() -> None:
 def test_every_word_is_quoted_and_escaped() -> None:
     text = unit({"extra_args": ['a "b"', "c\\d", "100%", "$HOME ${X}", "new\nline", "$MAINPID"]})
     command = lines(text, "ExecStart")[0]
-    assert command.endswith(
-        r'"a \"b\"" "c\\d" "100%%" "$$HOME $${X}" "new\nline" "$$MAINPID"'
-    )
+    assert command.endswith(r'"a \"b\"" "c\\d" "100%%" "$$HOME $${X}" "new\nline" "$$MAINPID"')
 
 
 def test_a_credential_is_a_path_below_the_credentials_directory() -> None:

@@ -20,7 +20,7 @@ def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Host:
     return Host("web", "forky", "198.18.87.11/24", "onehop-br", "/rootfs", "/disk/web-1", boot="b")
 
 
-def test_each_host_has_its_variables_under_its_name(host):
+def test_each_host_has_its_variables_under_its_name(host: Host) -> None:
     lines = inventory.render([host], "admin").splitlines()
     assert lines[1:4] == ["all:", "  hosts:", "    web:"]
     pairs = dict(line.strip().split(": ", 1) for line in lines[4:])
@@ -29,23 +29,23 @@ def test_each_host_has_its_variables_under_its_name(host):
     assert json.loads(pairs["testhost_suite"]) == "forky"
 
 
-def test_without_hosts_it_is_still_an_inventory():
+def test_without_hosts_it_is_still_an_inventory() -> None:
     assert inventory.render([]).splitlines()[1:] == ["all:", "  hosts: {}"]
 
 
-def test_ssh_gets_the_proxy_command_as_one_word(host, tmp_path):
+def test_ssh_gets_the_proxy_command_as_one_word(host: Host, tmp_path: Path) -> None:
     words = shlex.split(inventory.variables(host, "root")["ansible_ssh_common_args"])
     (proxy,) = [word for word in words if word.startswith("ProxyCommand=")]
     assert proxy == f"ProxyCommand=sh {tmp_path}/web.sshd"
 
 
-def test_the_users_own_ssh_settings_stay_out(host):
+def test_the_users_own_ssh_settings_stay_out(host: Host) -> None:
     words = shlex.split(inventory.variables(host, "root")["ansible_ssh_common_args"])
     assert words[:2] == ["-F", "none"]
     assert "UserKnownHostsFile=/dev/null" in words
 
 
-def test_a_reboot_leaves_the_inventory_as_it_is(host):
+def test_a_reboot_leaves_the_inventory_as_it_is(host: Host) -> None:
     before = inventory.render([host])
     host.leader = None
     assert inventory.render([host]) == before

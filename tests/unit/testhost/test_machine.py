@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from testhost import cgroup, checks, machine, recipes
@@ -30,16 +32,16 @@ UNIFIED = (
         (HYBRID.partition("41 30")[0], ""),
     ],
 )
-def test_the_cgroup2_hierarchy_is_found(mountinfo, place):
+def test_the_cgroup2_hierarchy_is_found(mountinfo: str, place: str) -> None:
     assert cgroup.find(mountinfo) == place
 
 
-def test_a_cgroup_of_somebody_else_is_never_removed(tmp_path):
+def test_a_cgroup_of_somebody_else_is_never_removed(tmp_path: Path) -> None:
     with pytest.raises(HostError, match="did not make it"):
         cgroup.remove(str(tmp_path))
 
 
-def test_lacking_capabilities_are_named_with_their_use():
+def test_lacking_capabilities_are_named_with_their_use() -> None:
     assert checks.lacking_capabilities("Name:\tx\nCapEff:\t000001ffffffffff\n") == []
     lacking = checks.lacking_capabilities("CapEff:\t00000000a80425fb\n")
     assert [line.split(":")[0] for line in lacking] == [
@@ -48,29 +50,29 @@ def test_lacking_capabilities_are_named_with_their_use():
     ]
 
 
-def test_a_user_namespace_is_told_from_the_machine():
+def test_a_user_namespace_is_told_from_the_machine() -> None:
     assert not checks.in_user_namespace("         0          0 4294967295\n")
     assert checks.in_user_namespace("         0       1000          1\n")
     assert checks.in_user_namespace("0 100000 65536\n")
 
 
-def test_names_bring_their_suite():
+def test_names_bring_their_suite() -> None:
     wish = Wish(["web", "gpu@forky"], suite="trixie")
     assert wish.pairs() == [("web", "trixie"), ("gpu", "forky")]
 
 
 @pytest.mark.parametrize("name", ["Web", "-web", "web-", "../web", "", "w" * 49, "a.b"])
-def test_a_bad_name_is_refused(name):
+def test_a_bad_name_is_refused(name: str) -> None:
     with pytest.raises(HostError, match="cannot be a host's name"):
         Wish([name]).pairs()
 
 
-def test_an_unknown_suite_is_refused_with_the_known_ones():
+def test_an_unknown_suite_is_refused_with_the_known_ones() -> None:
     with pytest.raises(HostError, match=r"no suite 'woody'.*trixie, forky"):
         Wish(["web@woody"]).pairs()
 
 
-def test_nspawn_is_told_what_the_recipe_says():
+def test_nspawn_is_told_what_the_recipe_says() -> None:
     host = Host("web", "trixie", "198.18.87.11/24", "onehop-br", "/rootfs", "/disk/web-12ab")
     host.binds = ["/a:/b"]
     argv = machine.nspawn_argv(host)
@@ -79,11 +81,11 @@ def test_nspawn_is_told_what_the_recipe_says():
     assert argv[-1] == "--bind-ro=/a:/b"
 
 
-def test_a_recipes_fingerprint_tells_trees_apart():
+def test_a_recipes_fingerprint_tells_trees_apart() -> None:
     prints = {recipes.fingerprint(each) for each in recipes.RECIPES.values()}
     assert len(prints) == len(recipes.RECIPES)
     assert all(len(each) == 12 for each in prints)
 
 
-def test_masked_units_and_files_do_not_overlap():
+def test_masked_units_and_files_do_not_overlap() -> None:
     assert not {*recipes.FILES} & {*recipes.LINKS}

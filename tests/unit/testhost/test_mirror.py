@@ -21,16 +21,16 @@ UNREAD = "|||http://archive.example/debian/"
     "lines",
     [[MAIN], [SECURITY, OTHER, MAIN], [CONTRIB, MAIN, SECURITY], [CDROM, MAIN], [UNREAD, MAIN]],
 )
-def test_the_main_archive_is_chosen(lines):
+def test_the_main_archive_is_chosen(lines: list[str]) -> None:
     assert mirror.choose("\n".join(lines)) == "http://archive.example/debian/"
 
 
 @pytest.mark.parametrize("lines", [[], [SECURITY], [UBUNTU, OTHER], [CDROM], [UNREAD]])
-def test_where_debians_archive_is_not_there_none_is_chosen(lines):
+def test_where_debians_archive_is_not_there_none_is_chosen(lines: list[str]) -> None:
     assert mirror.choose("\n".join(lines)) is None
 
 
-def test_a_named_mirror_wins(monkeypatch):
+def test_a_named_mirror_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ONEHOP_MIRROR", "http://from.environment/debian")
     assert mirror.discover() == "http://from.environment/debian"
     assert mirror.discover("http://from.option/debian") == "http://from.option/debian"

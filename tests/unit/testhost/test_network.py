@@ -23,16 +23,16 @@ BRIDGE = ipaddress.IPv4Interface(network.BRIDGE_ADDRESS)
         (["198.18.87.12"], "198.18.87.11/24"),
     ],
 )
-def test_the_lowest_free_address_is_given_out(taken, expected):
+def test_the_lowest_free_address_is_given_out(taken: list[str], expected: str) -> None:
     assert network.free_address(BRIDGE, taken) == expected
 
 
-def test_the_bridge_keeps_its_own_address():
+def test_the_bridge_keeps_its_own_address() -> None:
     bridge = ipaddress.IPv4Interface("198.18.87.11/24")
     assert network.free_address(bridge, []) == "198.18.87.12/24"
 
 
-def test_a_full_network_says_what_to_do():
+def test_a_full_network_says_what_to_do() -> None:
     bridge = ipaddress.IPv4Interface("198.18.87.1/28")
     taken = [f"198.18.87.{number}" for number in range(11, 15)]
     with pytest.raises(
@@ -50,7 +50,7 @@ def test_a_full_network_says_what_to_do():
         {"type": "blackhole", "dst": "198.18.87.0/24"},
     ],
 )
-def test_an_overlapping_route_of_somebody_else_is_named(route):
+def test_an_overlapping_route_of_somebody_else_is_named(route: dict[str, str]) -> None:
     found = network.foreign_route([route], BRIDGE.network, "onehop-br")
     assert found.startswith(route["dst"])
     assert found.endswith(route.get("dev", "blackhole"))
@@ -66,5 +66,5 @@ def test_an_overlapping_route_of_somebody_else_is_named(route):
         {"dst": "198.18.87.0/24", "dev": "onehop-br"},
     ],
 )
-def test_other_routes_are_nobodys_business(route):
+def test_other_routes_are_nobodys_business(route: dict[str, str]) -> None:
     assert network.foreign_route([route], BRIDGE.network, "onehop-br") == ""

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,7 +37,7 @@ def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Host:
     )
 
 
-def test_a_record_survives_its_file(host):
+def test_a_record_survives_its_file(host: Host) -> None:
     host.owner, host.leader, host.binds = myself(), myself(), ["/a:/b"]
     host.save()
     assert state.host("web") == host
@@ -44,13 +45,13 @@ def test_a_record_survives_its_file(host):
     assert host.file.stat().st_mode & 0o777 == 0o600
 
 
-def test_an_unknown_host_is_refused_with_the_known_ones(host):
+def test_an_unknown_host_is_refused_with_the_known_ones(host: Host) -> None:
     host.save()
     with pytest.raises(HostError, match=r"no test host 'db' \(known: web\)"):
         state.host("db")
 
 
-def test_a_record_is_plain_json(host):
+def test_a_record_is_plain_json(host: Host) -> None:
     record = json.loads(json.dumps(asdict(replace(host, nspawn=myself()))))
     assert from_record(record) == replace(host, nspawn=myself())
 
@@ -64,30 +65,30 @@ def test_a_record_is_plain_json(host):
         ({"creator": GONE, "status": "running"}, "cut off"),
     ],
 )
-def test_nobodys_hosts_are_recognised(host, changes, reason):
+def test_nobodys_hosts_are_recognised(host: Host, changes: dict[str, Any], reason: str) -> None:
     assert reason in leftover(replace(host, **changes), "b1")
 
 
 @pytest.mark.parametrize("status", ["starting", "running", "off"])
-def test_somebodys_hosts_are_left_alone(host, status):
+def test_somebodys_hosts_are_left_alone(host: Host, status: str) -> None:
     kept = replace(host, status=status, creator=myself(), owner=myself())
     assert leftover(kept, "b1") == ""
     assert leftover(replace(kept, creator=None, owner=None, status="running"), "b1") == ""
 
 
-def test_a_host_that_powered_itself_off_is_shown_as_off(host):
+def test_a_host_that_powered_itself_off_is_shown_as_off(host: Host) -> None:
     assert replace(host, status="running", nspawn=myself()).shown_status() == "running"
     assert replace(host, status="running", nspawn=GONE).shown_status() == "off"
 
 
-def test_a_process_is_told_from_another_with_its_pid():
+def test_a_process_is_told_from_another_with_its_pid() -> None:
     assert myself().alive()
     assert not GONE.alive()
     assert not GONE.signal(0)
     assert GONE.wait(0)
 
 
-def test_a_zombie_is_gone():
+def test_a_zombie_is_gone() -> None:
     child = subprocess.Popen([sys.executable, "-c", ""])
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
     try:
@@ -96,7 +97,7 @@ def test_a_zombie_is_gone():
         child.wait()
 
 
-def test_a_lock_on_a_folder_that_was_removed_is_taken_anew(tmp_path):
+def test_a_lock_on_a_folder_that_was_removed_is_taken_anew(tmp_path: Path) -> None:
     folder = tmp_path / "state"
     with state.locked(folder):
         folder.rmdir()

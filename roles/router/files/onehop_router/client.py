@@ -9,12 +9,11 @@ import enum
 import logging
 import socket
 import struct
-import time
-from email.utils import formatdate
 from typing import TYPE_CHECKING, cast
 
 from . import framing
 from .admission import Admission, Answer, admit, too_large
+from .answers import write_answer
 from .body import find_model
 from .errors import Refusal, render
 from .exchange import Exchange
@@ -33,13 +32,6 @@ MAX_EARLY_BYTES = 65536
 MAX_LINGER_BYTES = 16 * 1024 * 1024
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-_REASONS = {
-    200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found",
-    405: "Method Not Allowed", 408: "Request Timeout", 413: "Content Too Large",
-    415: "Unsupported Media Type", 417: "Expectation Failed", 429: "Too Many Requests",
-    431: "Request Header Fields Too Large", 500: "Internal Server Error", 502: "Bad Gateway",
-    505: "HTTP Version Not Supported",
-}  # fmt: skip
 
 
 class Reading(enum.Enum):
@@ -335,13 +327,19 @@ class ClientConnection(asyncio.Protocol):
         head = self._head
         whole = self._reading is Reading.EARLY
         keep_alive = whole and head is not None and head.keep_alive
-        lines = [f"HTTP/1.1 {status} {_REASONS[status]}\r\n"]
-        lines += [f"{name}: {value}\r\n" for name, value in headers]
-        lines.append(f"Date: {_date()}\r\nContent-Length: {len(body)}\r\n")
-        lines.append(f"X-Request-Id: {self._request_id}\r\n")
-        lines.append("\r\n" if keep_alive else "Connection: close\r\n\r\n")
         to_head = head is not None and head.method == b"HEAD"
-        self.send(["".join(lines).encode() + (b"" if to_head else body)])
+        self.send(
+            [
+                write_answer(
+                    status,
+                    headers,
+                    body,
+                    self._request_id,
+                    keep_alive=keep_alive,
+                    to_head=to_head,
+                )
+            ]
+        )
         if keep_alive:
             self._next()
         else:
@@ -378,7 +376,8 @@ class ClientConnection(asyncio.Protocol):
 
     def _expect_head(self) -> None:
         timeouts = self._router.timeouts
-        begun = self._inbox or self._request_id == ""
+        # While the client does not take its last answers, its next head is not being read.
+        begun = (self._inbox and not self._full) or self._request_id == ""
         self._deadline = self._router.now() + (timeouts.head if begun else timeouts.idle)
 
     def _linger(self) -> None:
@@ -465,7 +464,3 @@ class ClientConnection(asyncio.Protocol):
             self._exchange.tunnel(early)
         self._held_early = False
         self._steer()
-
-
-def _date() -> str:
-    return formatdate(time.time(), usegmt=True)

@@ -172,12 +172,18 @@ class Exchange:
             if connection is not None:
                 connection.hand_over()
             return
-        if connection is not None:
-            self._attach(connection, pooled=False)
+        if connection is None:
+            log.warning("%s: cannot connect to %s: %s", self._who(), target.url.address, reason)
+            self._tried.append(target)
+            self._dispatch()
             return
-        log.warning("%s: cannot connect to %s: %s", self._who(), target.url.address, reason)
-        self._tried.append(target)
-        self._dispatch()
+        try:
+            self._attach(connection, pooled=False)
+        except Exception:
+            # The loop has nobody to tell, so the client would wait for ever.
+            log.exception("%s: internal error", self._who())
+            self.abandon()
+            self._client.cut(clean=False)
 
     def _attach(self, connection: UpstreamConnection, *, pooled: bool) -> None:
         assert self._target is not None

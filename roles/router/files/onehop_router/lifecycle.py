@@ -161,6 +161,11 @@ class Service:
                 f"reload failed, old configuration: {_status(router.table.config)}"
             )
             return
+        except Exception:
+            # systemd waits for the end of a reload, whatever became of it.
+            log.exception("reload failed: internal error; the old configuration stays in force")
+            self._notifier.ready("reload failed, old configuration")
+            return
         if (old.host, old.port) != (config.host, config.port):
             log.warning("reload: host and port are only read at a start; the listeners stay")
         log.info("reloaded: %d model(s)", len(config.models))

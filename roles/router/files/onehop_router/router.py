@@ -14,8 +14,8 @@ from .client import ClientConnection
 from .config import Config
 from .framing import RequestHead
 from .limits import Limits
+from .pool import Upstream
 from .routing import build_table
-from .upstream import Upstream
 from .urls import Address
 
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
@@ -48,7 +48,7 @@ class Router:
         self._loop = asyncio.get_running_loop()
         self.now = self._loop.time
         self._upstreams: dict[Address, Upstream] = {}
-        self._tls: ssl.SSLContext | None = None
+        self._tls: ssl.SSLContext | None
         self._id_prefix = os.urandom(8).hex()
         self._id_count = 0
         self._sweeper: asyncio.TimerHandle | None = None
@@ -69,6 +69,8 @@ class Router:
             if address not in wanted:
                 upstream.retire()
         self._upstreams = wanted
+        # Certificates may have been renewed as well.
+        self._tls = None
         self.table = table
         self.limits.max_active = config.max_concurrent_requests
         self.limits.max_held_bytes = config.max_buffered_bytes

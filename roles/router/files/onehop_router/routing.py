@@ -15,7 +15,7 @@ from .config import Config
 from .errors import unknown_model
 from .headers import ConfiguredHeaders
 from .paths import AllowedPaths
-from .upstream import Upstream
+from .pool import Upstream
 from .urls import Address, UpstreamUrl
 
 
