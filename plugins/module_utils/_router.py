@@ -82,7 +82,7 @@ class Router(object):
     def _complaints(self, config):
         """What the router itself says about its configuration; nothing where it is not there."""
         program = os.path.join(self.environment, "bin", "python")
-        if not os.path.exists(program):
+        if self.check_mode and not self._can_run(program):
             return []
         with tempfile.NamedTemporaryFile(prefix="onehop-", suffix=".json") as file:
             file.write(config)
@@ -90,6 +90,12 @@ class Router(object):
             command = [program, "-I", "-m", "onehop_router", "--config", file.name, "--check"]
             status, out, err = self.run(command)
         return [] if status == 0 else [(err.strip() or out.strip())]
+
+    def _can_run(self, program):
+        """Whether the environment is there and whole; a real run has made it so before."""
+        if not os.path.exists(program):
+            return False
+        return self.run([program, "-I", "-c", "import onehop_router.__main__"])[0] == 0
 
     def _needed(self, stamp, config, listeners):
         shown = self.systemd.show([SERVICE, SOCKET])

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import secrets
@@ -13,7 +14,6 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
 from pathlib import Path
 
 from tooling.steps import BIN, CACHE, ROOT, environment, stop_on_signals
@@ -54,10 +54,10 @@ def make_model() -> Path:
     return folder
 
 
-def boot(models: Path, keep: bool) -> str:
+def boot(models: Path) -> str:
     """The host's address; a host that an earlier run left is replaced."""
     run(*TESTHOST, "down", HOST)
-    owner = () if keep else ("--owner-pid", str(os.getpid()))
+    owner = ("--owner-pid", str(os.getpid()))
     run(*TESTHOST, "up", f"{HOST}@{SUITE}", "--bind-ro", f"{models}:/srv/models", *owner)
     (DEMO / "hosts.yml").write_text(output_of(*TESTHOST, "inventory", HOST), encoding="utf-8")
     return output_of(*TESTHOST, "address", HOST).strip()
@@ -105,46 +105,53 @@ def chat(base: str, key: str, model: str) -> None:
     print(f"{model:<10}{(time.monotonic() - start) * 1000:5.0f} ms  {text}")
 
 
-def show(keep: bool) -> None:
+def show() -> None:
     key = secrets.token_urlsafe(24)
-    say("A model, made on the spot")
+    start = time.monotonic()
+    say("A model, made on the spot: random weights, so it speaks gibberish")
     models = make_model()
-    say(
-        "A throwaway host (its file system is built once: some minutes, then kept in /var/cache/onehop)"
-    )
-    address = boot(models, keep)
+    say("A host, booted from a file system that is built once (some minutes) and kept")
+    address = boot(models)
     base = f"http://{address}:8080"
-    say("What would be done: ansible-playbook onehop.llm.site --check --diff")
-    playbook("site", key, "--check", "--diff")
     say("ansible-playbook onehop.llm.site")
     playbook("site", key)
-    say(f"Ask the router at {base}")
-    listed = json.loads(ask(f"{base}/v1/models", key))["data"]
-    print("models:   " + ", ".join(sorted(model["id"] for model in listed)))
-    for model in listed:
-        chat(base, key, model["id"])
     say("The second run changes nothing")
     if " changed=0 " not in playbook("site", key, quiet=True):
         raise Unexpected("the second run changed something")
-    say("How it all is doing: ansible-playbook onehop.llm.status")
+    say("ansible-playbook onehop.llm.status")
     playbook("status", key)
-    if keep:
-        say("The host stays")
-        print(f"export DEMO_KEY={key}")
-        print(f'curl -H "Authorization: Bearer $DEMO_KEY" {base}/v1/models')
-        print(f"molecule/testhost/testhost exec {HOST}")
-        print(f"molecule/testhost/testhost down {HOST}")
+    say(f"A chat with each model that {base}/v1/models lists, with a client's key")
+    for model in json.loads(ask(f"{base}/v1/models", key))["data"]:
+        chat(base, key, model["id"])
+    print(
+        f"\nllama-server made these words on {HOST} ({address}), {time.monotonic() - start:.0f} s "
+        "after the start. Gibberish is expected: the same playbook serves real GGUF files."
+    )
+    if sys.stdin.isatty() and sys.stdout.isatty():
+        linger(base, address, key)
 
 
-def main(words: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__)
-    parser.add_argument("--keep", action="store_true", help="leave the host running at the end")
-    keep = parser.parse_args(words).keep
+def linger(base: str, address: str, key: str) -> None:
+    """Leaves the host up for a person to try, until Enter."""
+    body = '{"model": "tiny", "messages": [{"role": "user", "content": "One hop?"}]}'
+    print(
+        f"\nThe host is up at {address}. Try it from another terminal:\n\n"
+        f"  curl {base}/v1/chat/completions \\\n"
+        f"    -H 'Authorization: Bearer {key}' \\\n"
+        f"    -d '{body}'\n\n"
+        f"  molecule/testhost/testhost exec {HOST} -- systemctl status 'llama-cpp-*' onehop-router\n"
+    )
+    with contextlib.suppress(EOFError):
+        input("Enter stops it. ")
+
+
+def main() -> int:
+    argparse.ArgumentParser(prog="scripts/demo", description=__doc__).parse_args()
     stop_on_signals()
     DEMO.mkdir(parents=True, exist_ok=True)
     finished = False
     try:
-        show(keep)
+        show()
         finished = True
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
@@ -156,8 +163,7 @@ def main(words: Sequence[str] | None = None) -> int:
     except (urllib.error.URLError, OSError, ValueError) as error:
         print(f"\nthe router gave no answer: {error}", file=sys.stderr)
     finally:
-        if not (finished and keep):
-            subprocess.run([*TESTHOST, "down", HOST], cwd=ROOT, check=False, env=environment())
+        subprocess.run([*TESTHOST, "down", HOST], cwd=ROOT, check=False, env=environment())
     return 0 if finished else 1
 
 
