@@ -67,7 +67,9 @@ class Router(object):
             raise RouterError("\n".join(problems))
         result = units.converge()
         if not rendered["units"]:
-            return dict(result, action="remove" if result["changed"] else "nothing", models=[])
+            changed = bool([] if self.check_mode else self._prune()) or result["changed"]
+            action = "remove" if changed else "nothing"
+            return dict(result, changed=changed, action=action, models=[])
         action = self._needed(units.stamps[SERVICE], config, listeners)
         if action != "nothing" and not self.check_mode:
             self._act(action, config)
@@ -144,10 +146,11 @@ class Router(object):
 def withdraw(run, keep, check_mode):
     """Take away the upstreams that are not in ``keep`` (URLs by model), before they go."""
     systemd = Systemd(run)
-    text = read(CONFIG)
-    if text is None:
+    try:
+        config = json.loads((read(CONFIG) or b"").decode("utf-8"))
+    except ValueError:
+        # There is none, or somebody broke it: the final phase writes it anew.
         return {"changed": False, "action": "nothing", "models": [], "diff": []}
-    config = json.loads(text.decode("utf-8"))
     for name in sorted(config["models"]):
         model = config["models"][name]
         if name not in keep:

@@ -21,6 +21,7 @@ author:
   - The OneHop authors (@onehop)
 extends_documentation_fragment:
   - onehop.llm._attributes
+  - onehop.llm._rendered
 options:
   plan:
     description: The plan of M(onehop.llm.model_specs).
@@ -39,77 +40,6 @@ options:
     type: str
     choices: [withdraw, final]
     default: final
-  rendered:
-    description: Filled in on the controller from O(plan) and O(facts).
-    type: dict
-    suboptions:
-      units:
-        description: As in M(onehop.llm.worker_units).
-        type: list
-        elements: dict
-        default: []
-        suboptions:
-          name:
-            description: The unit's name.
-            type: str
-            required: true
-          content:
-            description: Its text.
-            type: str
-            required: true
-          wanted_by:
-            description: The target that starts it.
-            type: str
-          stamp:
-            description: Text put behind the unit's, with C({stamp}) in it.
-            type: str
-          secrets:
-            description: Files whose contents belong to the stamp.
-            type: list
-            elements: str
-            default: []
-          states:
-            description: Directories that systemd makes for its own use.
-            type: list
-            elements: str
-            default: []
-          caches:
-            description: Directories that systemd makes for weights.
-            type: list
-            elements: str
-            default: []
-      files:
-        description: Files that the units need.
-        type: list
-        elements: dict
-        default: []
-        suboptions:
-          path:
-            description: Where it goes.
-            type: str
-            required: true
-          content:
-            description: Its text.
-            type: str
-            required: true
-          mode:
-            description: Its mode.
-            type: str
-            default: '0644'
-      secrets:
-        description: Secrets, kept in files that only root can read.
-        type: list
-        elements: dict
-        default: []
-        suboptions:
-          path:
-            description: Where it goes.
-            type: str
-            required: true
-          content:
-            description: The secret.
-            type: str
-            required: true
   listeners:
     description: Filled in on the controller, what the router's process carries of its listeners.
     type: str

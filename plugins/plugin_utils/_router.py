@@ -1,16 +1,22 @@
 # SPDX-FileCopyrightText: The OneHop authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The router's variables, and its configuration file as plain data.
+"""The router's variables, what is wrong with them, and its configuration as plain data.
 
 This plugin util is private to the collection.
 """
 
 from __future__ import annotations
 
+import ipaddress
+from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.onehop.llm.plugins.plugin_utils import _credentials, _schema
 from ansible_collections.onehop.llm.plugins.plugin_utils import _engine_options as shared
+from ansible_collections.onehop.llm.plugins.plugin_utils._problems import Problems
 from ansible_collections.onehop.llm.plugins.plugin_utils._schema import Option
+
+_SECRET_HEADERS = ("authorization", "x-api-key", "api-key", "proxy-authorization", "cookie")
 
 OPTIONS: tuple[Option, ...] = (
     Option(
@@ -149,10 +155,86 @@ OPTIONS: tuple[Option, ...] = (
 )
 
 
+def read(variables: Mapping[str, Any], problems: Problems) -> dict[str, Any]:
+    """The router's variables, complete and without secrets."""
+    router = _schema.read(OPTIONS, variables, problems)
+    _credentials.check("router_credentials", router["router_credentials"], problems)
+    paths = _credentials.paths("onehop-router.service", router["router_credentials"])
+    return {**router, "router_credentials": paths["credentials"], "contents": paths["contents"]}
+
+
+def check(router: Mapping[str, Any], routes: Mapping[str, Any], problems: Problems) -> None:
+    """What a router's variables say of each other, and of the routes of all hosts."""
+    credentials = router["router_credentials"]
+    _check_listeners(router, problems)
+    for name, key in router["router_client_keys"].items():
+        where = f"router_client_keys.{name}"
+        if key["credential"] is not None and key["credential"] not in credentials:
+            problems.add(
+                f"{where}.credential",
+                "is not one of router_credentials",
+                f"Declare router_credentials.{key['credential']}",
+                key["credential"],
+            )
+        for model in key["models"] or []:
+            if model not in routes and model not in router["router_models"]:
+                problems.add(
+                    f"{where}.models",
+                    f"names {model!r}, which nobody serves",
+                    "Declare the model, or remove it here",
+                )
+    for name, model in router["router_models"].items():
+        where = f"router_models.{name}"
+        if name in routes:
+            host_name = routes[name]["replicas"][0]["host"]
+            problems.add(
+                where,
+                f"is served by our own host {host_name} under that name",
+                "Remove the entry: routes of own models come from the plan, or rename it",
+            )
+        for header, text in model["headers"].items():
+            _credentials.check_references(f"{where}.headers.{header}", text, credentials, problems)
+            if header.lower() in _SECRET_HEADERS and not _credentials.any_reference(text):
+                problems.add(
+                    f"{where}.headers.{header}",
+                    "holds a secret in plain text",
+                    "Put it into router_credentials and refer to it: Bearer ${cred:NAME}",
+                )
+
+
+def _check_listeners(router: Mapping[str, Any], problems: Problems) -> None:
+    address = router["router_host"]
+    try:
+        loopback = ipaddress.ip_address(address.strip("[]")).is_loopback
+    except ValueError:
+        problems.add(
+            "router_host",
+            "is not an IP address",
+            "Write one such as 127.0.0.1, 0.0.0.0 or ::",
+            address,
+        )
+        return
+    if not loopback and not router["router_client_keys"] and not router["router_allow_anonymous"]:
+        problems.add(
+            "router_host",
+            "lets everybody in reach use the models, as there are no client keys",
+            "Declare router_client_keys, or set router_allow_anonymous: true if that is meant",
+            address,
+        )
+    socket = router["router_socket"]
+    if socket and not (socket.startswith("/run/") and len(socket) <= _schema.LONGEST_SOCKET):
+        problems.add(
+            "router_socket",
+            "is not a socket path below /run of at most 107 characters",
+            "Write a path such as /run/onehop/router.sock",
+            socket,
+        )
+
+
 def config(router: dict[str, Any], routes: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """The router's configuration: its variables and the routes that it can reach.
 
-    ``routes`` is what :func:`_routes.table` gives for its host.
+    ``routes`` is what :func:`_plan.table` gives for its host.
     """
     result: dict[str, Any] = {
         "host": router["router_host"],

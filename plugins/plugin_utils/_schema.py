@@ -25,6 +25,8 @@ REQUIRED = object()
 
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
 SOCKET_DIRECTORY = re.compile(r"/run(/[A-Za-z0-9_][A-Za-z0-9_.-]*)+\Z")
+LONGEST_SOCKET = 107
+"""sun_path of unix(7) is 108 bytes, one of them for the NUL at its end."""
 CREDENTIAL_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}\Z")
 """As systemd.exec(5) takes them in LoadCredential=, without the characters that need escaping."""
 ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.onehop.llm.plugins.plugin_utils import _references
+from ansible_collections.onehop.llm.plugins.plugin_utils import _credentials
 from ansible_collections.onehop.llm.plugins.plugin_utils._catalogue import ENGINES
 from ansible_collections.onehop.llm.plugins.plugin_utils._flags import arguments
 
@@ -104,7 +104,7 @@ def worker(spec: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
         "ExecStartPost": Command(_wait_ready(spec, engine.health_path, facts["python"])),
         "Environment": [Assignment(name, value) for name, value in _environment(spec, gpu).items()],
         "EnvironmentFile": [_literal(path) for path in spec["environment_files"]],
-        "LoadCredential": _credentials(spec["credentials"]),
+        "LoadCredential": _loads(spec["credentials"]),
         "CacheDirectory": place,
         "CacheDirectoryMode": "0700",
         "StateDirectory": place,
@@ -129,7 +129,7 @@ def worker(spec: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
     return render({"Unit": unit, "Service": service}, overrides)
 
 
-def _credentials(paths: Mapping[str, str]) -> list[str]:
+def _loads(paths: Mapping[str, str]) -> list[str]:
     return [f"{name}:{_literal(path)}" for name, path in sorted(paths.items())]
 
 
@@ -238,7 +238,7 @@ def _quoted(text: str, *, command: bool) -> str:
         escaped = _literal("".join(_ESCAPES.get(letter, letter) for letter in part))
         return escaped.replace("$", "$$") if command else escaped
 
-    return f'"{_references.replace(text, escape, lambda name: f"%d/{name}")}"'
+    return f'"{_credentials.replace(text, escape, lambda name: f"%d/{name}")}"'
 
 
 def argument_list(spec: Mapping[str, Any]) -> Sequence[str]:
@@ -280,7 +280,7 @@ def router(spec: Mapping[str, Any], environment: str, groups: Sequence[str], lis
         "User": spec["router_user"],
         "Group": spec["router_user"],
         "SupplementaryGroups": " ".join(groups) or None,
-        "LoadCredential": _credentials(spec["router_credentials"]),
+        "LoadCredential": _loads(spec["router_credentials"]),
         "Environment": [Assignment("ONEHOP_LISTENERS", listeners)],
         "LimitNOFILE": 1048576,
         "Restart": "on-failure",

@@ -1,0 +1,178 @@
+# SPDX-FileCopyrightText: The OneHop authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Workers as the plan has them: an engine's variables read, checked and made specs.
+
+This plugin util is private to the collection.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.onehop.llm.plugins.plugin_utils import _credentials, _schema
+from ansible_collections.onehop.llm.plugins.plugin_utils._engines import Engine
+from ansible_collections.onehop.llm.plugins.plugin_utils._problems import Problems
+
+PROGRAMS = "/opt/onehop"
+"""Where programs that this collection brings to a host are kept."""
+
+_SETTING = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
+_LOWEST_PORT = 1024
+_MANAGED_KEYS = ("DynamicUser", "ExecStart", "ExecStartPost", "Group", "Type", "User")
+
+
+def read(engine: Engine, given: Mapping[str, Any], problems: Problems) -> dict[str, Any]:
+    """An engine on one host: its ``workers`` in the order in which they start, and its ``binary``.
+
+    ``given`` are the host's variables as the inventory has them.
+    """
+    role = engine.role
+    variables = _schema.read(engine.options(), given, problems)
+    binary = _binary(engine, variables, problems)
+    if variables[f"{role}_user"] == "root":
+        problems.add(f"{role}_user", "is root", "Name an account of its own, or none", "root")
+    _check_settings(engine, f"{role}_model_settings", variables[f"{role}_model_settings"], problems)
+    _check_environment(engine, f"{role}_environment", variables[f"{role}_environment"], problems)
+    _credentials.check_references(
+        f"{role}_model_settings", variables[f"{role}_model_settings"], [], problems
+    )
+    workers = [
+        _worker(engine, key, model, variables, binary["path"], problems)
+        for key, model in variables[engine.models_variable].items()
+        if model["enable"] and variables[f"{role}_enable"]
+    ]
+    workers.sort(key=lambda worker: (worker["port"] is None, worker["port"] or 0, worker["name"]))
+    if variables[f"{role}_startup_ordering"]:
+        for before, worker in itertools.pairwise(workers):
+            worker["after"] = before["unit"]
+    return {"workers": workers, "binary": binary}
+
+
+def _binary(engine: Engine, variables: Mapping[str, Any], problems: Problems) -> dict[str, Any]:
+    role = engine.role
+    archive, path = variables[f"{role}_archive"], variables[f"{role}_binary"]
+    if archive and path:
+        problems.add(
+            f"{role}_binary",
+            f"is given beside {role}_archive",
+            "Keep the one that shall be used",
+            path,
+        )
+    if path:
+        return {"kind": "path", "path": path}
+    if archive and archive["source"] and archive["checksum"]:
+        home = f"{PROGRAMS}/{engine.prefix}/{archive['checksum'].split(':')[1][:16]}"
+        return {"kind": "archive", "path": f"{home}/{engine.executable}", "home": home, **archive}
+    return {
+        "kind": "package",
+        "package": variables[f"{role}_package"],
+        "path": f"/usr/bin/{engine.executable}",
+    }
+
+
+def _worker(
+    engine: Engine,
+    key: str,
+    model: Mapping[str, Any],
+    variables: Mapping[str, Any],
+    binary: str,
+    problems: Problems,
+) -> dict[str, Any]:
+    role = engine.role
+    where = f"{engine.models_variable}.{key}"
+    name = model["name"] or key
+    unit = f"{engine.prefix}-{name}"
+    socket = None
+    if model["port"] is None:
+        socket = f"{variables[f'{role}_socket_directory']}/{unit}/http.sock"
+        if len(socket) > _schema.LONGEST_SOCKET:
+            problems.add(
+                f"{role}_socket_directory",
+                f"makes a socket path of {len(socket)} characters, and {_schema.LONGEST_SOCKET} is the "
+                "longest",
+                f"Give {where} a port or a shorter name",
+                socket,
+            )
+    elif model["port"] < _LOWEST_PORT:
+        problems.add(
+            f"{where}.port",
+            "is a port that only root may listen on, and no worker is root",
+            f"Write a port from {_LOWEST_PORT} to 65535",
+            model["port"],
+        )
+    _check_settings(engine, f"{where}.settings", model["settings"], problems)
+    _check_environment(engine, f"{where}.environment", model["environment"], problems)
+    _credentials.check(f"{where}.credentials", model["credentials"], problems)
+    for key_name in ("settings", "environment", "extra_args"):
+        _credentials.check_references(
+            f"{where}.{key_name}", model[key_name], model["credentials"], problems
+        )
+    for name_of_key in model["service_config"]:
+        if name_of_key in _MANAGED_KEYS:
+            problems.add(
+                f"{where}.service_config.{name_of_key}",
+                "is set by the role",
+                f"Remove it; the account is {role}_user, and no worker is root",
+            )
+    files = [variables[f"{role}_environment_file"], model["environment_file"]]
+    return {
+        "engine": role,
+        "key": key,
+        "name": name,
+        "unit": f"{unit}.service",
+        "port": model["port"],
+        "socket": socket,
+        "url": f"unix://{socket}" if socket else f"http://127.0.0.1:{model['port']}",
+        "binary": binary,
+        "settings": {**variables[f"{role}_model_settings"], **model["settings"]},
+        "extra_args": model["extra_args"],
+        "environment": {**variables[f"{role}_environment"], **model["environment"]},
+        "environment_files": [path for path in files if path],
+        **_credentials.paths(f"{unit}.service", model["credentials"]),
+        "cache": f"/var/cache/{engine.prefix}/{name}",
+        "gpu": model["gpu"] or variables[f"{role}_gpu"],
+        "user": variables[f"{role}_user"],
+        "open_files_limit": variables[f"{role}_open_files_limit"],
+        "start_timeout": model["start_timeout"] or variables[f"{role}_start_timeout"],
+        "unit_config": model["unit_config"],
+        "service_config": model["service_config"],
+        "unlisted": model["route"]["unlisted"],
+        "after": None,
+    }
+
+
+def _check_settings(
+    engine: Engine, where: str, settings: Mapping[str, Any], problems: Problems
+) -> None:
+    for flag, value in settings.items():
+        bare = flag.removeprefix("no-")
+        if not _SETTING.match(flag):
+            problems.add(
+                f"{where}.{flag}",
+                "is not the name of a flag",
+                f"Write it without leading dashes: {flag.lstrip('-') or 'ctx-size'}",
+            )
+        elif bare in engine.managed:
+            mend = engine.managed_instead[bare]
+            problems.add(f"{where}.{flag}", "is set by the role", mend)
+        elif flag in engine.secret_flags and value not in (None, False):
+            problems.add(
+                f"{where}.{flag}",
+                "is a secret, which every user of the host could read in the argument list",
+                engine.secret_flags[flag],
+            )
+
+
+def _check_environment(
+    engine: Engine, where: str, environment: Mapping[str, str], problems: Problems
+) -> None:
+    for name in environment:
+        if name in engine.secret_environment:
+            problems.add(
+                f"{where}.{name}",
+                "is a secret, which every user of the host could read in the unit",
+                engine.secret_environment[name],
+            )
