@@ -24,7 +24,7 @@ def systemd_is_pid_1() -> bool:
 def find(mountinfo: str) -> str:
     """The first mount of cgroup2 in the text of /proc/self/mountinfo, empty where there is none."""
     for line in mountinfo.splitlines():
-        before, _, after = line.partition(" - ")
+        before, dummy, after = line.partition(" - ")
         if after.split()[0] == "cgroup2":
             return before.split()[4]
     return ""

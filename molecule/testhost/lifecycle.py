@@ -35,7 +35,7 @@ class Wish:
         """Name and suite of each host."""
         found = []
         for each in self.names:
-            name, _, suite = each.partition("@")
+            name, dummy, suite = each.partition("@")
             if not NAME.fullmatch(name):
                 raise HostError(
                     f"{name!r} cannot be a host's name: write lower-case letters, digits, hyphens"
@@ -47,7 +47,7 @@ class Wish:
 
 def check_binds(binds: Sequence[str]) -> None:
     for each in binds:
-        source, _, target = each.partition(":")
+        source, dummy, target = each.partition(":")
         if not (source.startswith("/") and target.startswith("/")):
             raise HostError(f"--bind-ro {each}: write SRC:DST with two absolute paths")
         if not os.path.exists(source):
@@ -64,7 +64,7 @@ def up(wish: Wish) -> list[Host]:
         owner = Process.of(wish.owner_pid)
         if not owner:
             raise HostError(f"--owner-pid {wish.owner_pid}: there is no such process")
-    for suite in dict.fromkeys(suite for _, suite in pairs):
+    for suite in dict.fromkeys(suite for dummy, suite in pairs):
         rootfs.build(suite, wish.mirror)
     sweep()
     made: list[Host] = []

@@ -46,4 +46,4 @@ def proxy_environment() -> dict[str, str]:
     wanted = ("http_proxy", "Acquire::http::Proxy", "https_proxy", "Acquire::https::Proxy")
     text = run(["apt-config", "shell", *wanted])
     pairs = (word.partition("=") for line in text.splitlines() for word in shlex.split(line))
-    return {name: value for name, _, value in pairs if value and value != "DIRECT"}
+    return {name: value for name, dummy, value in pairs if value and value != "DIRECT"}

@@ -77,7 +77,7 @@ def test_bodies(body, theirs, ours, why):
 
 
 def test_bodies_reach_the_backend_verbatim():
-    good = [body for body, _, ours, _ in table.BODIES if ours == "m"]
+    good = [body for body, dummy, ours, dummy_theirs in table.BODIES if ours == "m"]
 
     async def work():
         async with backend() as engine, router({"m": model(engine.url)}) as front:

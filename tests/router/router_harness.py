@@ -15,7 +15,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import uvloop
 
@@ -129,6 +129,19 @@ class Wire:
             return await self.reader.read() == b""
         except ConnectionError:
             return True
+
+    def stop_reading(self) -> None:
+        """Let the other end's bytes pile up."""
+        self._transport.pause_reading()
+
+    def read_on(self) -> None:
+        """Take up reading after `stop_reading`."""
+        self._transport.resume_reading()
+
+    @property
+    def _transport(self) -> asyncio.Transport:
+        # uvloop's transports are what asyncio calls one, without saying so.
+        return cast(asyncio.Transport, self.writer.transport)
 
     def close(self) -> None:
         self.writer.close()
@@ -317,7 +330,7 @@ class Process:
 
     async def end(self) -> tuple[int, str]:
         """Wait for its end: the exit status and what it wrote to stderr."""
-        _, err = await asyncio.to_thread(self.process.communicate)
+        dummy, err = await asyncio.to_thread(self.process.communicate)
         return self.process.returncode, err
 
 

@@ -99,7 +99,7 @@ def test_openai_client_sees_a_dropped_stream():
                     model="m", stream=True, user="drop", **HELLO
                 )
                 with pytest.raises(Exception, match=r"peer closed|incomplete|Connection"):
-                    async for _ in stream:
+                    async for dummy in stream:
                         pass
 
     run(work())

@@ -47,6 +47,7 @@ def command(*args: str, **env: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         timeout=20,
+        check=False,
     )
 
 
@@ -130,6 +131,10 @@ def test_missing_file_missing_secret_and_taken_port_end_with_1(config):
         done = command("--config", str(config(port=port)))
         assert done.returncode == 1
         assert "cannot listen on 127.0.0.1" in done.stderr
+    done = command("--config", str(config(host="x" * 70, allow_anonymous=True)))
+    assert done.returncode == 1
+    assert "cannot listen on xxx" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_own_port_notifications_watchdog_and_end(config, systemd):
@@ -200,6 +205,7 @@ def test_activation_errors(config, count, said):
         capture_output=True,
         text=True,
         timeout=20,
+        check=False,
     )
     assert done.returncode == 1
     assert "socket activation: " in done.stderr

@@ -56,7 +56,7 @@ def test_path_routed_body_streams_without_being_read():
     async def script(wire_message: Message, wire: Wire) -> None:
         head = await wire.read_head()
         seen.append(head)
-        for _ in range(2):
+        for dummy in range(2):
             chunk = await wire.read_chunk()
             seen.append(chunk)
             if chunk == b"one":
@@ -150,7 +150,7 @@ def test_answers_of_every_framing_reach_the_client_and_keep_what_can_be_kept():
         for text, request, status, body, connections in cases:
             async with backend(answering(text)) as engine, router({"m": model(engine.url)}) as f:
                 wire = await f.connect()
-                for _ in range(2):
+                for dummy in range(2):
                     wire.send(request)
                     head = await wire.read_head()
                     empty = request[:4] == b"HEAD" or status in (204, 304)
@@ -298,7 +298,7 @@ def test_replicas_share_the_load_and_a_refused_one_is_passed_over():
             await asyncio.sleep(0)
             urls = (one.url, dead.url, two.url)
             async with router({"m": model(*urls)}) as front:
-                for _ in range(30):
+                for dummy in range(30):
                     assert (await front.ask(post(CHAT))).status == 200
                 assert len(one.requests) >= 8 and len(two.requests) >= 8
                 assert len(one.requests) + len(two.requests) == 30
@@ -324,7 +324,7 @@ def test_the_replica_with_fewer_requests_outstanding_is_chosen():
                     if idle.requests:
                         break
                     await asyncio.sleep(0.002)
-                for _ in range(6):
+                for dummy in range(6):
                     await front.ask(post(CHAT))
                 assert len(busy.requests) == 1
                 assert len(idle.requests) == 6

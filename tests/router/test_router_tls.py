@@ -41,7 +41,7 @@ def test_a_trusted_upstream_is_reused_and_gets_its_own_host(certificate, monkeyp
         engine = await tls_backend(certificate)
         async with router({"m": model(engine.url)}) as front:
             wire = await front.connect()
-            for _ in range(3):
+            for dummy in range(3):
                 wire.send(post(CHAT))
                 assert (await wire.read()).json["body"] == CHAT
             assert engine.connections == 1

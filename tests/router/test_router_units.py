@@ -234,15 +234,15 @@ def test_least_outstanding_first_among_equals_in_rotation():
     route = table(models=one_model("http://a", "http://b", "http://c")).routes["m"]
     assert isinstance(route, Route)
     names = []
-    for _ in range(6):
+    for dummy in range(6):
         target = route.pick()
         assert target is not None
         names.append(target.url.address.host)
     assert names == ["a", "b", "c"] * 2
     a, b, c = route.targets
     a.upstream.outstanding, b.upstream.outstanding, c.upstream.outstanding = 2, 1, 2
-    assert {route.pick() for _ in range(3)} == {b}
-    assert {route.pick([b]) for _ in range(4)} == {a, c}
+    assert {route.pick() for dummy in range(3)} == {b}
+    assert {route.pick([b]) for dummy in range(4)} == {a, c}
     assert route.pick([a, b, c]) is None
 
 
@@ -263,7 +263,7 @@ def test_https_upstreams_are_called_by_their_own_name():
 
 def test_limits():
     limits = Limits()
-    for _ in range(100):
+    for dummy in range(100):
         limits.enter()
     limits.max_active = 100
     with pytest.raises(Refusal):
@@ -311,7 +311,7 @@ def test_answer_fields_lose_what_belongs_to_the_connection():
         (b"Set-Cookie", b"a"), (b"Set-Cookie", b"b"), (b"Content-Encoding", b"gzip"),
     ]  # fmt: skip
     answer = AnswerHead(200, b"OK", "1.1", fields, to_head=False)
-    assert [name for name, _ in answer.fields] == [
+    assert [name for name, dummy in answer.fields] == [
         b"Server", b"Retry-After", b"x-should-retry", b"Set-Cookie", b"Set-Cookie",
         b"Content-Encoding",
     ]  # fmt: skip

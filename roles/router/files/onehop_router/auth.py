@@ -47,7 +47,7 @@ class Keyring:
             return ANYONE
         authorization = headers.get(b"authorization")
         if authorization is not None:
-            scheme, _, token = authorization.partition(b" ")
+            scheme, dummy, token = authorization.partition(b" ")
             if scheme.lower() == b"bearer":
                 who = self._match(token)
                 if who is not None:

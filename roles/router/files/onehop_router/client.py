@@ -11,15 +11,14 @@ import socket
 import struct
 from typing import TYPE_CHECKING, cast
 
-from . import framing
 from .admission import Admission, Answer, admit, too_large
 from .answers import write_answer
 from .body import find_model
 from .errors import Refusal, render
 from .exchange import Exchange
-from .framing import ChunkedBody, LengthBody, RequestHead
+from .framing import ChunkedBody, HeadFinder, LengthBody, RequestHead, parse_head
 from .routing import Table
-from .upstream import hung_up, write
+from .upstream import hung_up, readable, write
 
 if TYPE_CHECKING:
     from .router import Router
@@ -28,6 +27,8 @@ log = logging.getLogger("onehop_router")
 
 # What may wait in memory from a client that sends its next requests early.
 MAX_EARLY_BYTES = 65536
+# What is collected of a body before it goes on, although its path names the model already.
+MAX_SHORT_BYTES = 65536
 # What is read and thrown away after a refusal, so that the answer is not lost to a reset.
 MAX_LINGER_BYTES = 16 * 1024 * 1024
 
@@ -47,8 +48,20 @@ class Reading(enum.Enum):
     GONE = enum.auto()
 
 
+def is_short(head: RequestHead) -> bool:
+    """Whether a body is known to be short enough to be held without a second thought."""
+    return head.length is not None and head.length <= MAX_SHORT_BYTES
+
+
 class ClientConnection(asyncio.Protocol):
-    """Reads requests, lets admission decide, and lends itself to one exchange at a time."""
+    """Reads requests, lets admission decide, and lends itself to one exchange at a time.
+
+    What the client sends lands in the inbox, and `_advance` takes it from there step by step:
+    `_read_head` finds a head and `_begin` has it judged; `_read_body` collects the body for
+    `_send_whole`, or streams it to the exchange. `_reading` says which step is next. A request
+    ends in `_answer` (from memory) or `answered` (by the exchange), and both go on to the next
+    one (`_next`) or let the connection end (`_linger`, `_close`, `cut`).
+    """
 
     def __init__(self, router: Router) -> None:
         self.peer: str | None = None
@@ -56,7 +69,7 @@ class ClientConnection(asyncio.Protocol):
         self._transport: asyncio.Transport = cast(asyncio.Transport, None)
         self._reading = Reading.HEAD
         self._inbox = b""
-        self._seen = 0
+        self._finder = HeadFinder()
         self._advancing = False
         self._head: RequestHead | None = None
         self._request_id = ""
@@ -101,17 +114,25 @@ class ClientConnection(asyncio.Protocol):
             return
         if self._reading is Reading.GONE:
             return
-        if self._reading is Reading.HEAD and not self._inbox:
+        if self._reading is Reading.HEAD and not self._inbox and not self._full:
             self._deadline = self._router.now() + self._router.timeouts.head
         self._inbox = self._inbox + data if self._inbox else data
         self._advance()
 
-    def eof_received(self) -> None:
+    def eof_received(self) -> bool:
+        """Returns whether the connection stays open for what is still to be sent."""
+        exchange = self._exchange
+        if exchange is None:
+            return False
+        if self._reading is Reading.TUNNEL:
+            # Here both directions end by themselves; the other one gets a while to do so.
+            self._deadline = self._router.now() + self._router.timeouts.close
+            return exchange.tunnel_ends()
         # A client that shut down its side is gone: nobody waits for an answer with a closed
         # ear, and every proxy in front of us ends its requests like this.
-        if self._exchange is not None:
-            self._transport.abort()
-            self._drop_exchange()
+        self._transport.abort()
+        self._drop_exchange()
+        return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._reading = Reading.GONE
@@ -128,6 +149,10 @@ class ClientConnection(asyncio.Protocol):
         self._full = False
         if self._exchange is not None:
             self._exchange.client_writable(True)
+        elif self._reading is Reading.HEAD:
+            self._held_early = False
+            self._steer()
+            self._expect_head()
         self._advance()
 
     # -- what the router calls
@@ -143,7 +168,9 @@ class ClientConnection(asyncio.Protocol):
     def drain(self) -> None:
         """Finish the request under way, if any, then close."""
         if self._reading is Reading.HEAD and not self._inbox:
-            self._close()
+            # A request that has arrived and was not read yet is still served.
+            if not readable(self._transport):
+                self._close()
         elif self._head is not None:
             self._head.keep_alive = False
 
@@ -171,11 +198,12 @@ class ClientConnection(asyncio.Protocol):
 
     def _step(self) -> bool:
         """One step on the inbox; False when it needs more bytes, or has to wait."""
-        if self._reading is Reading.HEAD:
-            return not self._full and self._read_head()
+        if self._reading is Reading.HEAD and not self._full:
+            return self._read_head()
         if self._reading is Reading.BODY:
             return self._read_body()
-        if self._reading is Reading.EARLY:
+        if self._reading in (Reading.HEAD, Reading.EARLY):
+            # It waits for the end of this answer, or for the client to read the last one.
             if len(self._inbox) > MAX_EARLY_BYTES and not self._held_early:
                 self._held_early = True
                 self._steer()
@@ -184,31 +212,12 @@ class ClientConnection(asyncio.Protocol):
         return False
 
     def _read_head(self) -> bool:
-        inbox = self._inbox
-        if inbox[0] in b"\r\n" and not self._seen:
-            # A line end too many after the last request; RFC 9112, 2.2 asks for patience.
-            if inbox[:2] == b"\r\n":
-                self._inbox = inbox[2:]
-                return True
-            if inbox != b"\r":
-                raise Refusal("bad_request", "The request line is malformed.")
+        raw, self._inbox = self._finder.take(self._inbox)
+        if raw is None:
             return False
-        end = inbox.find(b"\r\n\r\n", max(0, self._seen - 3))
-        size = end + 4 if end >= 0 else len(inbox)
-        if size > framing.MAX_HEAD_BYTES:
-            raise Refusal(
-                "head_too_large", f"The head is larger than {framing.MAX_HEAD_BYTES} bytes."
-            )
-        if end < 0:
-            if framing.has_bare_line_feed(inbox[max(0, self._seen - 1) :]):
-                raise Refusal("bad_request", "A line of the head does not end in CRLF.")
-            self._seen = size
-            return False
-        raw, self._inbox = inbox[:size], inbox[size:]
-        self._seen = 0
         self._deadline = 0.0
         self._head = None
-        self._begin(framing.parse_head(raw))
+        self._begin(parse_head(raw))
         return True
 
     def _begin(self, head: RequestHead) -> None:
@@ -221,12 +230,15 @@ class ClientConnection(asyncio.Protocol):
         self._reading = Reading.EARLY if self._decoder is None else Reading.BODY
         self._body, self._body_bytes = b"", 0
         self._streaming = False
+        self._expect_body()
         try:
             admission = admit(head, table)
             if isinstance(admission, Answer):
                 self._answer(admission.status, admission.body, admission.headers)
                 return
-            if admission.route is None and head.length:
+            # A short body is held whatever its way, so that it can be sent again.
+            streamed = admission.route is not None and not is_short(head)
+            if head.length and not streamed:
                 self._router.limits.check_room(head.length)
             exchange = Exchange(self, self._router.limits, table, head, admission, self._request_id)
         except Refusal as refusal:
@@ -236,11 +248,12 @@ class ClientConnection(asyncio.Protocol):
         self._admission = admission
         if head.expects_continue and not self._inbox:
             self._transport.write(_CONTINUE)
-        if admission.route is not None:
-            self._streaming = self._decoder is not None
-            exchange.start(admission.route, None if self._streaming else b"")
-        elif self._decoder is None:
-            self._route_by_body()
+        if self._decoder is None:
+            self._send_whole()
+        elif streamed:
+            assert admission.route is not None
+            self._streaming = True
+            exchange.start(admission.route, None)
 
     def _read_body(self) -> bool:
         assert self._decoder is not None
@@ -252,6 +265,7 @@ class ClientConnection(asyncio.Protocol):
             self._decoder = None
         exchange = self._exchange
         assert exchange is not None
+        self._expect_body()
         size = sum(map(len, pieces))
         self._body_bytes += size
         limit = self._table.config.max_body_bytes
@@ -269,16 +283,21 @@ class ClientConnection(asyncio.Protocol):
                     self._body = bytearray(self._body)
                 self._body += piece
         if rest is not None:
-            self._route_by_body()
+            self._send_whole()
         return rest is not None
 
-    def _route_by_body(self) -> None:
-        """The body is whole: find its model and send the request on its way."""
+    def _expect_body(self) -> None:
+        """Limit the wait for the client's next bytes, while they are wanted."""
+        wanted = self._reading is Reading.BODY and not self._held_upload
+        self._deadline = self._router.now() + self._router.timeouts.body if wanted else 0.0
+
+    def _send_whole(self) -> None:
+        """The body is whole: find its model if need be, and send the request on its way."""
         exchange, admission = self._exchange, self._admission
         assert exchange is not None and admission is not None
         body, self._body = self._body, b""
         try:
-            route = self._table.route(find_model(body), admission.identity)
+            route = admission.route or self._table.route(find_model(body), admission.identity)
         except Refusal as refusal:
             self._drop_exchange()
             self.refuse(refusal)
@@ -309,8 +328,15 @@ class ClientConnection(asyncio.Protocol):
             self.refuse(Refusal("request_timeout", "The head of the request took too long."))
         elif self._reading is Reading.HEAD:
             self._close()
+        elif self._reading is Reading.BODY:
+            # While the answer is under way already, the client may well wait for more of it.
+            if self._exchange is not None and not self._exchange.begun:
+                self._malformed(
+                    Refusal("request_timeout", "The body of the request stopped coming.")
+                )
         else:
             self._transport.abort()
+            self._drop_exchange()
 
     # -- answering from memory
 
@@ -328,18 +354,10 @@ class ClientConnection(asyncio.Protocol):
         whole = self._reading is Reading.EARLY
         keep_alive = whole and head is not None and head.keep_alive
         to_head = head is not None and head.method == b"HEAD"
-        self.send(
-            [
-                write_answer(
-                    status,
-                    headers,
-                    body,
-                    self._request_id,
-                    keep_alive=keep_alive,
-                    to_head=to_head,
-                )
-            ]
+        answer = write_answer(
+            status, headers, body, self._request_id, keep_alive=keep_alive, to_head=to_head
         )
+        self.send([answer])
         if keep_alive:
             self._next()
         else:
@@ -350,7 +368,7 @@ class ClientConnection(asyncio.Protocol):
         if self._reading is not Reading.BODY or self._decoder is None:
             return
         try:
-            _, rest = self._decoder.feed(self._inbox)
+            dummy, rest = self._decoder.feed(self._inbox)
         except Refusal:
             return
         self._inbox = b""
@@ -370,7 +388,11 @@ class ClientConnection(asyncio.Protocol):
         self._steer()
         self._expect_head()
         if self._router.draining:
-            self._close()
+            # Closing with bytes unread would reset the connection, and the answer with it.
+            if self._inbox:
+                self._linger()
+            else:
+                self._close()
         elif self._inbox:
             self._advance()
 
@@ -454,6 +476,8 @@ class ClientConnection(asyncio.Protocol):
     def hold_upload(self, held: bool) -> None:
         """See exchange.Client."""
         self._held_upload = held
+        if self._reading is Reading.BODY:
+            self._expect_body()
         self._steer()
 
     def upgraded(self) -> None:

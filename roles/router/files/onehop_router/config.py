@@ -113,7 +113,7 @@ class _Object(dict[str, Any]):
 
     def __init__(self, pairs: list[tuple[str, Any]]) -> None:
         super().__init__(pairs)
-        names = [name for name, _ in pairs]
+        names = [name for name, dummy in pairs]
         self.repeated = sorted({name for name in names if names.count(name) > 1})
 
 
@@ -185,11 +185,16 @@ class _Reader:
         return value
 
     def _integer(self, path: str, value: object, low: int, high: int | None) -> int:
-        if type(value) is not int or value < low or (high is not None and value > high):
-            size = f"from {low} to {high}" if high is not None else f"of {low} or more"
-            self.bad(path, value, f"write a whole number {size}")
-            return low
-        return value
+        if (
+            isinstance(value, int)
+            and not isinstance(value, bool)  # which is an integer to Python
+            and value >= low
+            and (high is None or value <= high)
+        ):
+            return value
+        size = f"from {low} to {high}" if high is not None else f"of {low} or more"
+        self.bad(path, value, f"write a whole number {size}")
+        return low
 
     def _port(self, path: str, value: object) -> int:
         return self._integer(path, value, 0, 65535)
@@ -198,13 +203,13 @@ class _Reader:
         return self._integer(path, value, 0, None)
 
     def _seconds(self, path: str, value: object) -> float:
-        if type(value) not in (int, float) or not 0 <= value <= 1e9:  # type: ignore[operator]
-            self.bad(path, value, "write a number of seconds, 0 or more")
-            return 0
-        return float(value)  # type: ignore[arg-type]
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1e9:
+            return float(value)
+        self.bad(path, value, "write a number of seconds, 0 or more")
+        return 0
 
     def _flag(self, path: str, value: object) -> bool:
-        if type(value) is not bool:
+        if not isinstance(value, bool):
             self.bad(path, value, "write true or false")
             return False
         return value

@@ -79,6 +79,8 @@ class Refusal(Exception):
 
 def unknown_model(name: str) -> Refusal:
     """The one answer for a model that does not exist and for one that the key may not use."""
+    # What is no text in a path came as lone surrogates, which JSON cannot hold.
+    name = name.encode("utf-8", "replace").decode()
     if len(name) > _MAX_NAME:
         name = name[:_MAX_NAME] + "..."
     return Refusal(

@@ -8,6 +8,7 @@ gives each back exactly once, in `_settle`, whoever goes first.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Protocol
 
@@ -116,17 +117,20 @@ class Exchange:
         else:
             parts = pieces
         self._sent_all = last
-        if self._connection is None:
-            self._waiting += parts
-            if not last and sum(map(len, self._waiting)) > MAX_WAITING_BYTES:
-                self._client.hold_upload(True)
-        elif parts:
-            self._connection.write(parts)
+        self._waiting += parts
+        if self._connection is not None:
+            self._push()
+        elif not last and sum(map(len, self._waiting)) > MAX_WAITING_BYTES:
+            self._client.hold_upload(True)
 
     def tunnel(self, data: bytes) -> None:
         """Bytes of the client after a 101."""
         if self._connection is not None:
             self._connection.write([data])
+
+    def tunnel_ends(self) -> bool:
+        """The client sends no more; returns whether the upstream could be told so."""
+        return self._connection is not None and self._connection.write_eof()
 
     def client_writable(self, now: bool) -> None:
         """Whether the client takes more of the answer."""
@@ -152,7 +156,9 @@ class Exchange:
             self._refuse(Refusal("backend_unreachable", self._unreachable()))
             return
         self._aim(target)
-        connection = target.upstream.take()
+        # What cannot be sent again does not meet a connection that may be dead.
+        fresh = self._body is None or self._replayed
+        connection = None if fresh else target.upstream.take()
         if connection is not None:
             self._attach(connection, pooled=True)
         else:
@@ -166,6 +172,15 @@ class Exchange:
             target.upstream.outstanding += 1
 
     def _connected(self, connection: UpstreamConnection | None, reason: str) -> None:
+        try:
+            self._go_on(connection, reason)
+        except Exception:
+            # The loop has nobody to tell, so the client would wait for ever.
+            log.exception("%s: internal error", self._who())
+            self.abandon()
+            self._client.cut(clean=False)
+
+    def _go_on(self, connection: UpstreamConnection | None, reason: str) -> None:
         target = self._target
         if self.over or target is None:
             # The client left in the meantime: the next request will be glad of the connection.
@@ -177,13 +192,7 @@ class Exchange:
             self._tried.append(target)
             self._dispatch()
             return
-        try:
-            self._attach(connection, pooled=False)
-        except Exception:
-            # The loop has nobody to tell, so the client would wait for ever.
-            log.exception("%s: internal error", self._who())
-            self.abandon()
-            self._client.cut(clean=False)
+        self._attach(connection, pooled=False)
 
     def _attach(self, connection: UpstreamConnection, *, pooled: bool) -> None:
         assert self._target is not None
@@ -213,6 +222,21 @@ class Exchange:
         connection.write([head, *waiting])
         if self._connection is connection and not connection.full:
             self._client.hold_upload(False)
+
+    def _push(self) -> None:
+        """Send what waits of a streamed body, but not before what the upstream has said is read.
+
+        An engine that has answered and closed resets the connection. What it said can still be
+        read then, until a write meets the reset.
+        """
+        connection = self._connection
+        if connection is None or not self._waiting:
+            return
+        if connection.has_news():
+            asyncio.get_running_loop().call_soon(self._push)
+            return
+        waiting, self._waiting = self._waiting, []
+        connection.write(waiting)
 
     # -- from the upstream (upstream.Receiver)
 

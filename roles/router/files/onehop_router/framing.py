@@ -22,11 +22,46 @@ _REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([!-~]+) HTTP/([0-9])\.([0-9])\
 _FIELD = re.compile(rb"(" + _TOKEN + rb"):([\t -~\x80-\xff]*)\r\n")
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~%!$&'()*+,;=-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
 _ABSOLUTE = re.compile(rb"(?i:https?)://([^/?#]*)(.*)")
+_EMPTY_LINES = re.compile(rb"(?:\r\n)+")
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 _LENGTH = re.compile(rb"[0-9]{1,15}")
 _CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,12})(?:;" + _TOKEN + rb"(?:=" + _TOKEN + rb")?)*\r\n")
 # What a trailer must not change: where messages end, and where they go.
 _NO_TRAILER = frozenset((b"content-length", b"transfer-encoding", b"host", b"connection"))
+
+
+class HeadFinder:
+    """Finds where a head ends in bytes that grow, without looking twice at the same ones."""
+
+    __slots__ = ("_seen",)
+
+    def __init__(self) -> None:
+        self._seen = 0
+
+    def take(self, inbox: bytes) -> tuple[bytes | None, bytes]:
+        """The head and what follows it, or None and what is left while it is not whole.
+
+        What is left has to begin the next `inbox`. Raises Refusal (400, 431) once the bytes can
+        no longer become a head.
+        """
+        if not self._seen:
+            # Line ends too many after the last request; RFC 9112, 2.2 asks for patience.
+            empty = _EMPTY_LINES.match(inbox)
+            if empty is not None:
+                inbox = inbox[empty.end() :]
+            if inbox in (b"", b"\r"):
+                return None, inbox
+        end = inbox.find(b"\r\n\r\n", max(0, self._seen - 3))
+        size = end + 4 if end >= 0 else len(inbox)
+        if size > MAX_HEAD_BYTES:
+            raise Refusal("head_too_large", f"The head is larger than {MAX_HEAD_BYTES} bytes.")
+        if end < 0:
+            if _BARE_LF.search(inbox, max(0, self._seen - 1)):
+                raise Refusal("bad_request", "A line of the head does not end in CRLF.")
+            self._seen = size
+            return None, inbox
+        self._seen = 0
+        return inbox[:size], inbox[size:]
 
 
 class LengthBody:
@@ -144,11 +179,6 @@ class RequestHead:
         if self.length is None:
             return ChunkedBody()
         return LengthBody(self.length) if self.length else None
-
-
-def has_bare_line_feed(data: bytes | bytearray) -> bool:
-    """Whether a part of a head holds a line end that is not CRLF: it can never become one."""
-    return _BARE_LF.search(data) is not None
 
 
 def parse_head(raw: bytes) -> RequestHead:

@@ -31,6 +31,10 @@ NOT_CONFIGURABLE = frozenset(
 )
 
 
+# Without a length, some servers wait for a body of these until the connection ends.
+_WITH_BODY = frozenset((b"POST", b"PUT", b"PATCH"))
+
+
 class ConfiguredHeaders:
     """The header fields that one upstream gets on every request, rendered once.
 
@@ -48,7 +52,7 @@ class ConfiguredHeaders:
                 self.host = value.strip(" \t").encode() or None
             else:
                 rendered.append(_line(name, value))
-        self.names = frozenset(name.lower().encode() for name, _ in fields)
+        self.names = frozenset(name.lower().encode() for name, dummy in fields)
         self.rendered = b"".join(rendered)
 
 
@@ -96,11 +100,15 @@ def write_request(
         lines.append(b"Connection: TE\r\nTE: trailers\r\n")
     if length is None:
         lines.append(b"Transfer-Encoding: chunked\r\n")
-    elif length or head.length is None or b"content-length" in head.first:
+    elif length or head.length is None or _wants_length(head):
         lines.append(b"Content-Length: %d\r\n" % length)
     lines.append(configured.rendered)
     lines.append(b"\r\n")
     return b"".join(lines)
+
+
+def _wants_length(head: RequestHead) -> bool:
+    return b"content-length" in head.first or head.method in _WITH_BODY
 
 
 class AnswerHead:
@@ -129,14 +137,14 @@ class AnswerHead:
         self.reason = reason
         lowered = [(name.lower(), name, value) for name, value in fields]
         listed = _listed(lowered)
-        codings = [value for lower, _, value in lowered if lower == b"transfer-encoding"]
+        codings = [value for lower, dummy, value in lowered if lower == b"transfer-encoding"]
         if codings and (len(codings) > 1 or codings[0].lower() != b"chunked"):
             raise ValueError("a Transfer-Encoding other than chunked")
         if to_head or status in (101, 204, 304):
             self.framing = "none"
         elif codings:
             self.framing = "chunked"
-        elif any(lower == b"content-length" for lower, _, _ in lowered):
+        elif any(lower == b"content-length" for lower, dummy, dummy_value in lowered):
             self.framing = "length"
         else:
             self.framing = "close"
@@ -145,18 +153,18 @@ class AnswerHead:
         if self.framing == "chunked" or status == 204:
             dropped |= {b"content-length"}
         self.fields = [(name, value) for lower, name, value in lowered if lower not in dropped]
-        self.identified = any(lower == b"x-request-id" for lower, _, _ in lowered)
+        self.identified = any(lower == b"x-request-id" for lower, dummy, dummy_value in lowered)
 
 
 def _listed(fields: list[tuple[bytes, bytes, bytes]]) -> frozenset[bytes]:
-    for lower, _, _ in fields:
+    for lower, dummy, dummy_value in fields:
         if lower == b"connection":
             break
     else:
         return frozenset()
     return frozenset(
         one.strip(b" \t")
-        for lower, _, value in fields
+        for lower, dummy, value in fields
         if lower == b"connection"
         for one in value.lower().split(b",")
     )

@@ -95,7 +95,7 @@ class Service:
             dual = not config.host and socket.has_dualstack_ipv6()
             host = config.host or ("::" if dual else "0.0.0.0")
             # A name may have several addresses; one listener takes the first.
-            family, _, _, _, address = socket.getaddrinfo(
+            family, dummy_type, dummy_proto, dummy_name, address = socket.getaddrinfo(
                 host, config.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
             )[0]
             return [
@@ -103,8 +103,8 @@ class Service:
                     address[:2], family=family, backlog=BACKLOG, dualstack_ipv6=dual
                 )
             ]
-        except OSError as error:
-            reason = error.strerror or str(error)
+        except (OSError, UnicodeError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
             raise StartError(f"cannot listen on {config.host}:{config.port}: {reason}") from None
 
     def _check_exposure(self, config: Config) -> None:

@@ -86,7 +86,7 @@ def split_path(path: str) -> RoutedPath:
     if _ESCAPES.search(path):
         raise Refusal("invalid_path", "The path holds a % that begins no escape.")
     model = None
-    head, _, tail = path[1:].partition("/")
+    head, dummy, tail = path[1:].partition("/")
     if _decode(head) == "route":
         name, slash, tail = tail.partition("/")
         model = _decode(name).encode("utf-8", "surrogateescape").decode("utf-8", "replace")

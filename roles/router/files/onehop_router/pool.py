@@ -108,10 +108,10 @@ class Upstream:
         loop = asyncio.get_running_loop()
         scheme, host, port = self.address
         if scheme == "unix":
-            _, made = await loop.create_unix_connection(lambda: UpstreamConnection(self), host)
+            dummy, made = await loop.create_unix_connection(lambda: UpstreamConnection(self), host)
         else:
             tls = self._tls() if scheme == "https" else None
-            _, made = await loop.create_connection(
+            dummy, made = await loop.create_connection(
                 lambda: UpstreamConnection(self),
                 host,
                 port,

@@ -27,6 +27,8 @@ class Timeouts:
 
     # From the first byte of a head to its last; for the first head, from the connect on.
     head: float = 10.0
+    # Between two pieces of a body, while it is the client that is waited for.
+    body: float = 60.0
     # Between two requests.
     idle: float = 120.0
     # Reading on after a refusal.

@@ -65,7 +65,7 @@ def _parse(text: str) -> list[tuple[str, str]]:
         elif reference is None:
             problems.append(f"{where} begins no cred:, env: or file: reference; {_WAYS}")
         else:
-            scheme, _, name = reference.partition(":")
+            scheme, dummy, name = reference.partition(":")
             fault = _fault(scheme, name)
             if fault:
                 problems.append(f"{where}: {fault}")

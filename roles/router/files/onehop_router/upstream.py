@@ -17,6 +17,8 @@ from .headers import AnswerHead
 # Below this, copying costs less than a system call with several buffers.
 JOIN_BYTES = 16384
 MAX_ANSWER_HEAD_BYTES = 262144
+# How long the end of a tunnel may take to be sent.
+CLOSE_SECONDS = 30.0
 
 Fields = list[tuple[bytes, bytes]]
 
@@ -77,6 +79,7 @@ class UpstreamConnection(asyncio.Protocol):
         # Whether more has been written than the peer takes just now.
         self.full = False
         self._lost = False
+        self._paused = False
         self._parser = HttpResponseParser(self)
         self._reset()
 
@@ -106,11 +109,26 @@ class UpstreamConnection(asyncio.Protocol):
         """Close after what is written has been sent, as a tunnel's end does."""
         self.receiver = None
         self.transport.close()
+        asyncio.get_running_loop().call_later(CLOSE_SECONDS, self.transport.abort)
+
+    def write_eof(self) -> bool:
+        """Say that nothing more will be sent; False where that cannot be said."""
+        if self._lost or self.transport.is_closing() or not self.transport.can_write_eof():
+            return False
+        self.transport.write_eof()
+        return True
+
+    def has_news(self) -> bool:
+        """Whether the peer has sent something, or closed, and the loop is about to read it."""
+        if self._paused or self._lost or self.transport.is_closing():
+            return False
+        return readable(self.transport)
 
     def pause(self, paused: bool) -> None:
         """Stop reading, or go on: the client's side is full, or has room again."""
         if self._lost or self.transport.is_closing():
             return
+        self._paused = paused
         if paused:
             self.transport.pause_reading()
         else:
@@ -149,7 +167,10 @@ class UpstreamConnection(asyncio.Protocol):
         self._deliver(receiver, rest)
 
     def eof_received(self) -> None:
-        """Nothing: the transport then closes, and connection_lost sorts out what that means."""
+        """The transport then closes, and connection_lost sorts out what that means."""
+        if not self.tunnel:
+            # At once: what is still to be sent of a request would only be waited for.
+            self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lost = True
@@ -266,6 +287,8 @@ class UpstreamConnection(asyncio.Protocol):
     def _finish(self, receiver: Receiver) -> None:
         head, trailers = self._head, self._fields
         reusable = head is not None and head.keep_alive and not self._fault
+        # An answer that came before its request was sent: the next would wait behind the rest.
+        reusable = reusable and not self.transport.get_write_buffer_size()
         self.receiver = None
         if receiver.to_head or self._fault:
             # llhttp still waits for a body that HEAD does not bring.
@@ -298,9 +321,18 @@ def keep_alive_probes(transport: asyncio.BaseTransport) -> None:
 
 def hung_up(transport: asyncio.BaseTransport) -> bool:
     """Whether a peer has closed its side, without reading from the connection."""
+    return _polled(transport, select.POLLRDHUP)
+
+
+def readable(transport: asyncio.BaseTransport) -> bool:
+    """Whether there is something to read, be it the end."""
+    return _polled(transport, select.POLLIN | select.POLLRDHUP)
+
+
+def _polled(transport: asyncio.BaseTransport, events: int) -> bool:
     sock = transport.get_extra_info("socket")
     if sock is None or sock.fileno() < 0:
         return True
     poll = select.poll()
-    poll.register(sock.fileno(), select.POLLRDHUP)
+    poll.register(sock.fileno(), events)
     return bool(poll.poll(0))

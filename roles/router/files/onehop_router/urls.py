@@ -79,7 +79,7 @@ def parse_upstream_url(text: str) -> UpstreamUrl:
 
 def _parse_unix(text: str) -> UpstreamUrl:
     rest = text[len("unix:") :]
-    path = rest[2:] if rest.startswith("//") else rest
+    path = rest.removeprefix("//")
     if not path.startswith("/") or "?" in path:
         raise ValueError(
             "a unix URL is unix:// and an absolute socket path, like unix:///run/x.sock"
