@@ -4,17 +4,21 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleError
 
 from ansible_collections.onehop.llm.plugins.plugin_utils import _plan
+from ansible_collections.onehop.llm.plugins.plugin_utils._catalogue import ENGINES
 from ansible_collections.onehop.llm.plugins.plugin_utils._controller import Action
 from ansible_collections.onehop.llm.plugins.plugin_utils._problems import Problem, sentences
 
 WORKERS = "gpu_hosts"
 ROUTERS = "llm_routers"
+_ALIKE = 0.88
+"""How alike a group's name is to one of ours where it is taken for a misspelt one."""
 
 
 class ActionModule(Action):
@@ -32,8 +36,9 @@ class ActionModule(Action):
             hosts = [self._this_host(task_vars)]
         else:
             self._refuse_play_variables()
+            refuse_misspelt(task_vars["groups"])
             hosts = [self._host(name, task_vars) for name in sorted(members(task_vars["groups"]))]
-        plan = _plan.make(hosts)
+        plan = _plan.make(hosts, complete=not self.unreadable)
         problems = sentences(self.unreadable + plan.problems)
         if problems:
             result.update(failed=True, msg="\n".join(problems))
@@ -44,11 +49,23 @@ class ActionModule(Action):
     def _this_host(self, task_vars: dict[str, Any]) -> _plan.Host:
         """With all that the play and the role say, which an inventory does not know."""
         name = self.host(task_vars)
+        roles = self._task.args.get("roles")
         return _plan.Host(
             name=name,
             variables=self._read(name, task_vars, lambda key: self.variable(key, task_vars)),
             others=[key for key in task_vars if isinstance(key, str)],
+            router=roles is None or "router" in roles,
+            planned=self._planned(name, task_vars) if roles == ["router"] else {},
         )
+
+    def _planned(self, name: str, task_vars: dict[str, Any]) -> dict[str, Any]:
+        """What the roles of engines registered: a router role cannot see variables given to them."""
+        earlier = {role: task_vars.get(f"_{role}_planned") or {} for role in ENGINES}
+        return {
+            role: plain(result["plan"]["hosts"][name]["engines"][role])
+            for role, result in earlier.items()
+            if "plan" in result
+        }
 
     def _host(self, name: str, task_vars: dict[str, Any]) -> _plan.Host:
         variables = task_vars["hostvars"][name]
@@ -81,6 +98,17 @@ class ActionModule(Action):
             raise AnsibleActionFail(
                 f"{', '.join(lost)}: given as variables of a play, where the plan for all hosts "
                 "cannot see them. Write them into the inventory, such as group_vars/gpu_hosts.yml."
+            )
+
+
+def refuse_misspelt(groups: Mapping[str, list[str]]) -> None:
+    """Without our groups every host does everything, which nobody means who misspelt one."""
+    for name in sorted(groups):
+        near = difflib.get_close_matches(name.lower(), [WORKERS, ROUTERS], n=1, cutoff=_ALIKE)
+        if near and near[0] not in groups:
+            raise AnsibleActionFail(
+                f"The inventory has the group {name}, and none that is called {near[0]}. Call it "
+                f"{near[0]}; a group for something else wants a name less alike."
             )
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from ansible_collections.onehop.llm.plugins.plugin_utils import _install
@@ -19,4 +20,24 @@ class ActionModule(Action):
         roles = self._task.args.get("roles")
         needs = _install.needs(plan, self.host(task_vars), roles)
         result.update(self.ask({"plan": {}, "needs": needs}, task_vars))
+        for archive in _install.archives(plan, self.host(task_vars), roles):
+            if os.path.isfile(archive["source"]) or self._has(archive["program"], task_vars):
+                continue
+            said = [result["msg"]] if result.get("failed") else []
+            said.append(
+                f"{archive['variable']} = {archive['source']}: is no file on the controller. Put "
+                "the archive there, or write an http or https address."
+            )
+            result.update(failed=True, msg="\n".join(said))
+            # What the module raised would be shown instead.
+            result.pop("exception", None)
         return result
+
+    def _has(self, path: str, task_vars: Any) -> bool:
+        """Whether the host has the program already; asked only where the archive is missing."""
+        answer = self._execute_module(
+            module_name="ansible.builtin.stat",
+            module_args={"path": path, "get_checksum": False},
+            task_vars=task_vars,
+        )
+        return bool(answer.get("stat", {}).get("exists"))

@@ -17,15 +17,18 @@ class ActionModule(Action):
         result: dict[str, Any] = super().run(tmp, task_vars)
         arguments = dict(self._task.args)
         result.update(self.ask(arguments, task_vars))
-        if not result.get("needed") or self._task.check_mode:
+        if not result.get("needed"):
             return result
         source = arguments["source"]
         if not os.path.isfile(source):
             result.update(
                 failed=True,
+                changed=False,
                 msg=f"{source}: is no file on the controller. Put the archive there, or write an "
                 "http or https address.",
             )
+            return result
+        if self._task.check_mode:
             return result
         directory = self._make_tmp_path()
         arguments["sent"] = self._connection._shell.join_path(directory, "archive")

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.onehop.llm.plugins.plugin_utils import _install, _plan
-from ansible_collections.onehop.llm.plugins.plugin_utils._controller import Action
+from ansible_collections.onehop.llm.plugins.plugin_utils._controller import Action, at
 
 
 class ActionModule(Action):
@@ -47,4 +47,4 @@ class ActionModule(Action):
         if not spec["contents"]:
             return {}
         credentials = self.variable("router_credentials", task_vars)
-        return {name: str(credentials[name]["content"]) for name in spec["contents"]}
+        return {name: str(at(credentials, name, "content")) for name in spec["contents"]}

@@ -8,7 +8,7 @@ from typing import Any
 
 from ansible_collections.onehop.llm.plugins.plugin_utils import _install
 from ansible_collections.onehop.llm.plugins.plugin_utils._catalogue import ENGINES
-from ansible_collections.onehop.llm.plugins.plugin_utils._controller import Action, program
+from ansible_collections.onehop.llm.plugins.plugin_utils._controller import Action, at, program
 
 
 class ActionModule(Action):
@@ -39,7 +39,7 @@ class ActionModule(Action):
         models = self.variable(ENGINES[role].models_variable, task_vars)
         return {
             worker["key"]: {
-                name: str(models[worker["key"]]["credentials"][name]["content"])
+                name: str(at(models, worker["key"], "credentials", name, "content"))
                 for name in worker["contents"]
             }
             for worker in workers

@@ -52,6 +52,11 @@ options:
             type: list
             elements: str
             default: []
+          sockets:
+            description: Unix sockets that systemd makes, and leaves where they are declared no more.
+            type: list
+            elements: str
+            default: []
       files:
         description: Files that the units need.
         type: list

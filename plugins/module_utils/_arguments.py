@@ -25,6 +25,7 @@ RENDERED = {
                 "secrets": dict(_TEXTS, no_log=False),
                 "states": _TEXTS,
                 "caches": _TEXTS,
+                "sockets": _TEXTS,
             },
         },
         "files": {

@@ -103,6 +103,8 @@ def removal(path):
     """The diff of a file that goes; secrets are told by their place, not their content."""
     if os.path.islink(path):
         before = "-> %s\n" % os.readlink(path)
+    elif not stat.S_ISREG(os.lstat(path).st_mode):
+        before = "(a socket)\n"
     elif stat.S_IMODE(os.lstat(path).st_mode) & 0o044:
         before = (read(path) or b"").decode("utf-8", "replace")
     else:

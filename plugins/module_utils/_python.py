@@ -60,6 +60,19 @@ def find(run, path=None):
     return None
 
 
+def complaint(path=None):
+    """Why :func:`find` gave ``None``, in words for the operator."""
+    return (
+        "%s. The router needs Python 3.11 or newer with venv: install it (on Debian "
+        "python3-venv), or name one in router_python."
+        % (
+            "router_python = %s is none that is new enough" % path
+            if path
+            else "No Python that is new enough is on this host"
+        )
+    )
+
+
 class Environment(object):
     """The router's environment for one interpreter and one ``identity`` of its sources."""
 

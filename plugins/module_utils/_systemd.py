@@ -77,6 +77,8 @@ class Systemd(object):
 
     def journal(self, unit, invocation, lines):
         """The last lines that the unit's invocation wrote, or else what systemd says of it."""
+        # What a process said last may still be on its way into the journal.
+        self.run(["journalctl", "--sync"])
         command = ["journalctl", "--no-pager", "--quiet", "--output=cat", "--lines=%d" % lines]
         if invocation:
             own = self._lines(command + ["_SYSTEMD_INVOCATION_ID=" + invocation])

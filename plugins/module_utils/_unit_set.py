@@ -146,6 +146,7 @@ class UnitSet(object):
         wanted = self._wanted
         changed = [thing for thing in wanted if thing.differs()]
         paths = [thing.path for thing in wanted]
+        paths += [path for unit in self.units for path in unit.get("sockets", [])]
         orphans = [path for path in self.owned.things["paths"] if path not in paths]
         names = [unit["name"] for unit in self.units]
         gone = [name for name in self.owned.things["units"] if name not in names]
@@ -187,7 +188,8 @@ class UnitSet(object):
         for path in paths:
             if os.path.lexists(path):
                 os.unlink(path)
-            _files.remove_empty(os.path.dirname(path), "/etc/onehop")
+            for stop in ("/etc/onehop", "/run"):
+                _files.remove_empty(os.path.dirname(path), stop)
 
 
 class UnitSetError(Exception):

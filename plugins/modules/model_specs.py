@@ -32,6 +32,12 @@ options:
     type: str
     choices: [inventory, host]
     default: inventory
+  roles:
+    description:
+      - With O(scope=host), the roles that are used there. A router that is not among them is no
+        part of the plan; all roles unless given.
+    type: list
+    elements: str
 seealso:
   - module: onehop.llm.worker_units
   - module: onehop.llm.router_config

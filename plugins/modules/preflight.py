@@ -68,6 +68,9 @@ options:
             description: Whether it is a program.
             type: bool
             default: false
+          reader:
+            description: The account that has to be able to read it.
+            type: str
       accounts:
         description: Accounts that have to be there.
         type: list
@@ -78,6 +81,19 @@ options:
             description: The account.
             type: str
             required: true
+          variable:
+            description: The variable that names it.
+            type: str
+            required: true
+      pythons:
+        description: Interpreters to run the router with.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          path:
+            description: The interpreter; the newest that is found unless given.
+            type: path
           variable:
             description: The variable that names it.
             type: str
@@ -123,7 +139,7 @@ import sys
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.onehop.llm.plugins.module_utils import _owned, _ports
+from ansible_collections.onehop.llm.plugins.module_utils import _owned, _ports, _python
 from ansible_collections.onehop.llm.plugins.module_utils._systemd import Systemd
 
 OLDEST_SYSTEMD = 249
@@ -131,6 +147,8 @@ OLDEST_SYSTEMD = 249
 GPU_GROUPS = ("render", "video")
 GPU_NODES = ("/dev/nvidia[0-9]*", "/dev/kfd", "/dev/dri/renderD*")
 ROUTER_SOCKET = "onehop-router.socket"
+WORKERS = "onehop-workers"
+"""The group of every worker."""
 
 
 def facts(systemd):
@@ -182,6 +200,39 @@ def files(needs):
                 path,
             )
 
+        elif need["reader"] and not readable(path, need["reader"]):
+            yield (
+                "%s = %s: cannot be read by the worker. Give it mode 0644, and the directories "
+                "above it mode 0755." % (need["variable"], path)
+            )
+
+
+def readable(path, user):
+    """Whether an account can read the file, asked as that account in the workers' group.
+
+    So the directories above and access control lists count too. An account that is not there is
+    another complaint.
+    """
+    child = os.fork()
+    if child == 0:
+        try:
+            entry = pwd.getpwnam(user)
+            groups = [found.gr_gid for found in grp.getgrall() if found.gr_name == WORKERS]
+            os.initgroups(user, (groups + [entry.pw_gid])[0])
+            os.setgid((groups + [entry.pw_gid])[0])
+            os.setuid(entry.pw_uid)
+            os._exit(0 if os.access(path, os.R_OK) else 1)
+        except (KeyError, OSError):
+            os._exit(0)
+    return os.waitpid(child, 0)[1] == 0
+
+
+def pythons(needs, run):
+    """A sentence for each interpreter that will not do."""
+    for need in needs:
+        if _python.find(run, need["path"]) is None:
+            yield _python.complaint(need["path"])
+
 
 def accounts(needs):
     """A sentence for each account that is missing."""
@@ -216,15 +267,20 @@ def main():
                 "type": "dict",
                 "options": {
                     "ports": need_spec(port={"type": "int", "required": True}, unit=text),
-                    "files": need_spec(path=text, executable={"type": "bool", "default": False}),
+                    "files": need_spec(
+                        path=text,
+                        executable={"type": "bool", "default": False},
+                        reader={"type": "str"},
+                    ),
                     "accounts": need_spec(name=text),
+                    "pythons": need_spec(path={"type": "path"}),
                 },
             },
         },
         supports_check_mode=True,
     )
     systemd = Systemd(module.run_command)
-    needs = module.params["needs"] or {"ports": [], "files": [], "accounts": []}
+    needs = module.params["needs"] or {"ports": [], "files": [], "accounts": [], "pythons": []}
     found = facts(systemd)
     if os.geteuid() != 0:
         module.fail_json(
@@ -237,6 +293,7 @@ def main():
         )
     problems = list(ports(needs["ports"], systemd))
     missing = list(files(needs["files"])) + list(accounts(needs["accounts"]))
+    missing += list(pythons(needs["pythons"], module.run_command))
     if module.check_mode:
         # Earlier plays of the same run may make these, which check mode did not do.
         for sentence in missing:

@@ -96,15 +96,7 @@ def main():
     run = module.run_command
     python = _python.find(run, wanted["python"])
     if python is None:
-        module.fail_json(
-            msg="%s. The router needs Python 3.11 or newer with venv: install it (on Debian "
-            "python3-venv), or name one in router_python."
-            % (
-                "router_python = %s is none that is new enough" % wanted["python"]
-                if wanted["python"]
-                else "No Python that is new enough is on this host"
-            )
-        )
+        module.fail_json(msg=_python.complaint(wanted["python"]))
     environment = _python.Environment(run, python, wanted["identity"] or "")
     made = environment.works()
     needed = not made and not wanted["sent"]

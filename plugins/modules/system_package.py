@@ -64,8 +64,8 @@ def main():
         said = manager.install(module.run_command, name)
         if said:
             module.fail_json(
-                msg="The package %s could not be installed: %s %s"
-                % (name, said, module.params["instead"])
+                msg="The package %s could not be installed: %s. %s"
+                % (name, said.rstrip(". "), module.params["instead"])
             )
     module.exit_json(
         changed=missing,

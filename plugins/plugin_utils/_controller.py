@@ -45,6 +45,13 @@ class Action(ActionBase):
         return str(task_vars["inventory_hostname"])
 
 
+def at(value: Any, *keys: str) -> Any:
+    """What lies at ``keys`` in dictionaries of a variable, whose own keys YAML may read as numbers."""
+    for key in keys:
+        value = {str(name): item for name, item in value.items()}[key]
+    return value
+
+
 def program(name: str) -> str:
     """The text of a program that goes to hosts."""
     with open(os.path.join(PLUGINS, "module_utils", name), encoding="utf-8") as file:

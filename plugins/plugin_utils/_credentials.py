@@ -53,6 +53,14 @@ def check(where: str, credentials: Mapping[str, Any], problems: Problems) -> Non
                 "has both source and content" if given else "has neither source nor content",
                 "Give one: source, a path on the host, or content, the secret from a vault",
             )
+        if credential["source"] is not None and any(map(str.isspace, credential["source"])):
+            # Seen on systemd 262: "Failed to deserialize: Invalid argument" by its executor.
+            problems.add(
+                f"{where}.{name}.source",
+                "holds a space, and systemd cannot hand over a credential from there",
+                "Write a path without spaces",
+                credential["source"],
+            )
 
 
 def paths(unit: str, credentials: Mapping[str, Any]) -> dict[str, dict[str, str]]:

@@ -20,12 +20,20 @@ from ansible_collections.onehop.llm.plugins.plugin_utils._catalogue import ENGIN
 
 Rendered = dict[str, list[dict[str, Any]]]
 
+RENDERERS = {"service": _service.worker}
+"""Who makes a unit's text of a worker and its host's facts, by the engine's runtime."""
+
+
+_NOBODY = "nobody"
+"""Has no more rights than a worker's own user, which exists only while it runs."""
+
 
 def needs(plan: Mapping[str, Any], host: str, roles: list[str] | None) -> Rendered:
-    """What the host must have, or must have free: ``ports``, ``files`` and ``accounts``."""
+    """What the host must have, or must have free: ``ports``, ``files``, ``accounts``, ``pythons``."""
     ports: list[dict[str, Any]] = []
     files: list[dict[str, Any]] = []
     accounts: list[dict[str, Any]] = []
+    pythons: list[dict[str, Any]] = []
     found = plan["hosts"][host]
     for role, engine in found["engines"].items():
         if roles is not None and role not in roles:
@@ -54,7 +62,25 @@ def needs(plan: Mapping[str, Any], host: str, roles: list[str] | None) -> Render
         if router["router_python"]:
             path = router["router_python"]
             files.append({"path": path, "variable": "router_python", "executable": True})
-    return {"ports": ports, "files": _once(files), "accounts": _once(accounts)}
+        pythons.append({"path": router["router_python"], "variable": "router_python"})
+    accounts = _once(accounts)
+    return {"ports": ports, "files": _once(files), "accounts": accounts, "pythons": pythons}
+
+
+def archives(plan: Mapping[str, Any], host: str, roles: list[str] | None) -> list[dict[str, str]]:
+    """Archives that come from the controller: ``variable``, ``source``, ``program`` on the host."""
+    return [
+        {
+            "variable": f"{role}_archive.source",
+            "source": engine["binary"]["source"],
+            "program": engine["binary"]["path"],
+        }
+        for role, engine in plan["hosts"][host]["engines"].items()
+        if (roles is None or role in roles)
+        and engine["workers"]
+        and engine["binary"]["kind"] == "archive"
+        and not engine["binary"]["source"].startswith(("http://", "https://"))
+    ]
 
 
 def _worker_files(worker: Mapping[str, Any], where: str) -> list[dict[str, Any]]:
@@ -67,7 +93,8 @@ def _worker_files(worker: Mapping[str, Any], where: str) -> list[dict[str, Any]]
     for flag in engine.path_flags:
         path = worker["settings"].get(flag)
         if isinstance(path, str) and path.startswith("/"):
-            files.append({"path": path, "variable": f"{where}.settings.{flag}"})
+            reader = worker["user"] or _NOBODY
+            files.append({"path": path, "variable": f"{where}.settings.{flag}", "reader": reader})
     return files
 
 
@@ -113,7 +140,7 @@ def _worker_unit(worker: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[st
     place = worker["cache"].removeprefix("/var/cache/")
     return {
         "name": worker["unit"],
-        "content": _service.worker(worker, facts),
+        "content": RENDERERS[ENGINES[worker["engine"]].runtime](worker, facts),
         "wanted_by": "multi-user.target",
         "stamp": _service.STAMP,
         "secrets": [*worker["environment_files"], *worker["credentials"].values()],
@@ -149,7 +176,12 @@ def router(
     listeners = hashlib.sha256(socket.encode()).hexdigest()[:32]
     service = _service.router(spec, environment, groups, listeners)
     units: list[dict[str, Any]] = [
-        {"name": _service.ROUTER_SOCKET, "content": socket, "wanted_by": "sockets.target"},
+        {
+            "name": _service.ROUTER_SOCKET,
+            "content": socket,
+            "wanted_by": "sockets.target",
+            "sockets": [path for path in [spec["router_socket"]] if path],
+        },
         {
             "name": _service.ROUTER_UNIT,
             "content": service,

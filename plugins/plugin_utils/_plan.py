@@ -18,6 +18,9 @@ from ansible_collections.onehop.llm.plugins.plugin_utils import _router, _schema
 from ansible_collections.onehop.llm.plugins.plugin_utils._catalogue import ENGINES
 from ansible_collections.onehop.llm.plugins.plugin_utils._problems import Problem, Problems
 
+_COMING = frozenset(["sglang_models", "vllm_models"])
+"""Variables of roles that the next version brings."""
+
 
 @dataclass(frozen=True)
 class Host:
@@ -30,6 +33,8 @@ class Host:
     """The names of all its variables, to find misspelt ones."""
     worker: bool = True
     router: bool = True
+    planned: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    """Engines that a role of this host has planned before, with variables of its own."""
 
 
 @dataclass
@@ -51,8 +56,12 @@ def known_variables() -> list[str]:
     return engines + [option.name for option in _router.OPTIONS]
 
 
-def make(hosts: Iterable[Host]) -> Plan:
-    """The plan for ``hosts``, with every problem of every host."""
+def make(hosts: Iterable[Host], *, complete: bool = True) -> Plan:
+    """The plan for ``hosts``, with every problem of every host.
+
+    Where a variable could not be read, it is not ``complete``: what variables say of each other is
+    not judged then, since it would only follow from that.
+    """
     plan = Plan()
     read: list[tuple[Host, Problems]] = []
     for host in hosts:
@@ -66,9 +75,10 @@ def make(hosts: Iterable[Host]) -> Plan:
         read.append((host, problems))
     _add_routes(plan)
     for host, problems in read:
-        _collisions(plan.hosts[host.name], problems)
         router = plan.hosts[host.name]["router"]
-        if router and router["router_enable"]:
+        if complete:
+            _collisions(plan.hosts[host.name], problems)
+        if complete and router and router["router_enable"]:
             _router.check(router, plan.routes, problems)
         plan.problems += problems.found
     plan.problems.sort()
@@ -79,12 +89,19 @@ def _engines(host: Host, problems: Problems) -> dict[str, Any]:
     if not host.worker:
         return {}
     return {
-        role: _workers.read(engine, host.variables, problems) for role, engine in ENGINES.items()
+        role: host.planned.get(role) or _workers.read(engine, host.variables, problems)
+        for role, engine in ENGINES.items()
     }
 
 
 def _placement(host: Host, problems: Problems) -> None:
-    """Models that are declared for a host that serves none would be lost without a word."""
+    """Models that are declared and that nobody would serve would be lost without a word."""
+    for name in sorted(_COMING & set(host.others)):
+        problems.add(
+            name,
+            "declares models of an engine that this version has no role for",
+            "Remove it until there is one; llama_cpp_models is served",
+        )
     if host.worker:
         return
     for engine in ENGINES.values():

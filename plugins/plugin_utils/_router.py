@@ -8,6 +8,7 @@ This plugin util is private to the collection.
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from ansible_collections.onehop.llm.plugins.plugin_utils import _engine_options 
 from ansible_collections.onehop.llm.plugins.plugin_utils._problems import Problems
 from ansible_collections.onehop.llm.plugins.plugin_utils._schema import Option
 
+_VERSIONED = re.compile(r"/v1/?\Z")
 _SECRET_HEADERS = ("authorization", "x-api-key", "api-key", "proxy-authorization", "cookie")
 
 OPTIONS: tuple[Option, ...] = (
@@ -191,6 +193,13 @@ def check(router: Mapping[str, Any], routes: Mapping[str, Any], problems: Proble
                 where,
                 f"is served by our own host {host_name} under that name",
                 "Remove the entry: routes of own models come from the plan, or rename it",
+            )
+        if model["url"] and _VERSIONED.search(model["url"]):
+            problems.add(
+                f"{where}.url",
+                "ends in /v1, and so does each request's path begin: it would be there twice",
+                "Write it without /v1",
+                model["url"],
             )
         for header, text in model["headers"].items():
             _credentials.check_references(f"{where}.headers.{header}", text, credentials, problems)

@@ -326,6 +326,8 @@ def _read_dict(option: Option, value: Any, where: str, problems: Problems) -> di
         if name not in known:
             near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.6)
             mend = f"Did you mean {near[0]}" if near else f"Write one of {_words(sorted(known))}"
+            if "settings" in known and not near:
+                mend += ". Flags of the engine belong into settings"
             problems.add(f"{where}.{name}", "is not a known key", mend)
     return {
         key.name: _read_option(key, value.get(key.name), f"{where}.{key.name}", problems)
@@ -334,10 +336,15 @@ def _read_dict(option: Option, value: Any, where: str, problems: Problems) -> di
 
 
 def unknown(names: Sequence[str], known: Sequence[str], problems: Problems) -> None:
-    """Note each variable that is almost one of ours; a name unlike any of ours is not ours."""
+    """Note each variable that is almost one of ours; a name unlike any of ours is not ours.
+
+    One that begins with _ is somebody's own, such as what our roles register.
+    """
     prefixes = sorted({name.split("_models")[0] + "_" for name in known if "_models" in name})
     ours = set(known)
     for name in sorted(set(names) - ours):
+        if name.startswith("_"):
+            continue
         prefixed = any(name.startswith(prefix) for prefix in prefixes)
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.7 if prefixed else 0.88)
         if near:

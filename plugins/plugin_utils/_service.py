@@ -10,6 +10,7 @@ This plugin util is private to the collection.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -103,7 +104,7 @@ def worker(spec: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
         "ExecStart": Command(_command(spec)),
         "ExecStartPost": Command(_wait_ready(spec, engine.health_path, facts["python"])),
         "Environment": [Assignment(name, value) for name, value in _environment(spec, gpu).items()],
-        "EnvironmentFile": [_literal(path) for path in spec["environment_files"]],
+        "EnvironmentFile": [_pattern(path) for path in spec["environment_files"]],
         "LoadCredential": _loads(spec["credentials"]),
         "CacheDirectory": place,
         "CacheDirectoryMode": "0700",
@@ -136,6 +137,11 @@ def _loads(paths: Mapping[str, str]) -> list[str]:
 def _literal(text: str) -> str:
     """A text in which systemd finds no specifier."""
     return text.replace("%", "%%")
+
+
+def _pattern(path: str) -> str:
+    """A path where systemd wants a glob(7) pattern: one that matches the path alone."""
+    return re.sub(r"[*?[]", r"[\g<0>]", _literal(path).replace("\\", "\\\\"))
 
 
 def _account(spec: Mapping[str, Any]) -> Section:
@@ -209,7 +215,9 @@ def _values(value: Any) -> Iterable[str]:
     if value is None:
         return []
     if isinstance(value, Command):
-        return [" ".join(_word(word) for word in value)]
+        # systemd looks for no variable in the program's path, so $$ would stay two.
+        program = [_quoted(word, command=False) for word in value[:1]]
+        return [" ".join([*program, *(_word(word) for word in value[1:])])]
     if isinstance(value, (list, tuple)):
         return [text for item in value for text in _values(item)]
     if isinstance(value, Assignment):

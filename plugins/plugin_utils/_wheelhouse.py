@@ -67,7 +67,15 @@ def collect(sources: str, home: str, target: Mapping[str, str]) -> str:
     """
     libc = f"{target['libc']}{target['libc_version']}"
     directory = os.path.join(home, f"py{target['python']}-{libc}-{target['machine']}")
-    os.makedirs(directory, exist_ok=True)
+    try:
+        os.makedirs(directory, exist_ok=True)
+        lock = open(os.path.join(directory, ".lock"), "w")  # noqa: SIM115, below it is closed
+    except OSError as error:
+        raise WheelhouseError(
+            f"The router's packages cannot be kept in {directory}: {error.strerror}. Name a directory "
+            "of the controller that can be written in router_wheelhouse, or let the host fetch them "
+            "with router_packages: host."
+        ) from error
     options = ["--only-binary=:all:", "--no-deps", "--require-hashes", "--dest", directory]
     options += ["--python-version", target["python"], "--implementation", "cp"]
     for abi in (f"cp{target['python'].replace('.', '')}", "abi3", "none"):
@@ -76,7 +84,7 @@ def collect(sources: str, home: str, target: Mapping[str, str]) -> str:
         options += ["--platform", platform]
     options += ["--requirement", os.path.join(sources, LOCK)]
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet"]
-    with open(os.path.join(directory, ".lock"), "w") as lock:
+    with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         offline = [*command, "--no-index", "--find-links", directory, *options]
         if subprocess.run(offline, capture_output=True, check=False).returncode == 0:

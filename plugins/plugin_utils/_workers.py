@@ -21,6 +21,11 @@ PROGRAMS = "/opt/onehop"
 
 _SETTING = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 _LOWEST_PORT = 1024
+_SECTION_KEY = re.compile(r"[A-Za-z][A-Za-z0-9]*\Z")
+_HIDDEN = ("/home/", "/root/", "/run/user/", "/tmp/", "/var/tmp/")
+"""What ProtectHome= and PrivateTmp= hide from workers."""
+_SHOWING = frozenset(("BindPaths", "BindReadOnlyPaths", "PrivateTmp", "ProtectHome"))
+"""Keys of a unit by which an operator shows such a place."""
 _MANAGED_KEYS = ("DynamicUser", "ExecStart", "ExecStartPost", "Group", "Type", "User")
 
 
@@ -44,6 +49,10 @@ def read(engine: Engine, given: Mapping[str, Any], problems: Problems) -> dict[s
         for key, model in variables[engine.models_variable].items()
         if model["enable"] and variables[f"{role}_enable"]
     ]
+    if variables[f"{role}_binary"] and not all(
+        _SHOWING & set(worker["service_config"]) for worker in workers
+    ):
+        _check_hidden(f"{role}_binary", variables[f"{role}_binary"], problems)
     workers.sort(key=lambda worker: (worker["port"] is None, worker["port"] or 0, worker["name"]))
     if variables[f"{role}_startup_ordering"]:
         for before, worker in itertools.pairwise(workers):
@@ -65,7 +74,8 @@ def _binary(engine: Engine, variables: Mapping[str, Any], problems: Problems) ->
         return {"kind": "path", "path": path}
     if archive and archive["source"] and archive["checksum"]:
         home = f"{PROGRAMS}/{engine.prefix}/{archive['checksum'].split(':')[1][:16]}"
-        return {"kind": "archive", "path": f"{home}/{engine.executable}", "home": home, **archive}
+        place = {"path": f"{home}/{engine.executable}", "home": home}
+        return {"kind": "archive", "executable": engine.executable, **place, **archive}
     return {
         "kind": "package",
         "package": variables[f"{role}_package"],
@@ -110,6 +120,13 @@ def _worker(
         _credentials.check_references(
             f"{where}.{key_name}", model[key_name], model["credentials"], problems
         )
+    _check_extra_args(engine, f"{where}.extra_args", model["extra_args"], problems)
+    for section in ("unit_config", "service_config"):
+        _check_section(f"{where}.{section}", model[section], problems)
+    settings = {**variables[f"{role}_model_settings"], **model["settings"]}
+    if not _SHOWING & set(model["service_config"]):
+        for flag in engine.path_flags:
+            _check_hidden(f"{where}.settings.{flag}", settings.get(flag), problems)
     for name_of_key in model["service_config"]:
         if name_of_key in _MANAGED_KEYS:
             problems.add(
@@ -127,7 +144,7 @@ def _worker(
         "socket": socket,
         "url": f"unix://{socket}" if socket else f"http://127.0.0.1:{model['port']}",
         "binary": binary,
-        "settings": {**variables[f"{role}_model_settings"], **model["settings"]},
+        "settings": settings,
         "extra_args": model["extra_args"],
         "environment": {**variables[f"{role}_environment"], **model["environment"]},
         "environment_files": [path for path in files if path],
@@ -163,6 +180,41 @@ def _check_settings(
                 f"{where}.{flag}",
                 "is a secret, which every user of the host could read in the argument list",
                 engine.secret_flags[flag],
+            )
+
+
+def _check_extra_args(engine: Engine, where: str, words: list[str], problems: Problems) -> None:
+    for word in words:
+        flag = word.removeprefix("--").partition("=")[0]
+        if word.startswith("--") and flag in engine.secret_flags:
+            problems.add(
+                where,
+                f"gives {flag}, a secret, which every user of the host could read in the argument "
+                "list",
+                engine.secret_flags[flag],
+            )
+
+
+def _check_section(where: str, section: Mapping[str, Any], problems: Problems) -> None:
+    """Keys and values that would be other lines of the unit than they look like."""
+    for key, value in section.items():
+        if not _SECTION_KEY.match(key):
+            problems.add(f"{where}.{key}", "is no key of a unit", "Write one such as Nice")
+        items = value if isinstance(value, list) else [value]
+        if any(isinstance(item, Mapping) or "\n" in str(item) for item in items):
+            problems.add(
+                f"{where}.{key}", "is no text on one line", "Write a text, or a list of them", value
+            )
+
+
+def _check_hidden(where: str, value: Any, problems: Problems) -> None:
+    for path in value if isinstance(value, list) else [value]:
+        if isinstance(path, str) and path.startswith(_HIDDEN):
+            problems.add(
+                where,
+                "is in a place that the worker's sandbox hides",
+                "Put it elsewhere, such as below /srv",
+                path,
             )
 
 

@@ -9,10 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.errors import AnsibleActionFail
 
-from ansible_collections.onehop.llm.plugins.action.model_specs import members, role_of
+from ansible_collections.onehop.llm.plugins.action.model_specs import (
+    members,
+    refuse_misspelt,
+    role_of,
+)
 from ansible_collections.onehop.llm.plugins.filter.status_table import status_table
 from ansible_collections.onehop.llm.plugins.plugin_utils import _diagnoses, _wheelhouse
+from ansible_collections.onehop.llm.plugins.plugin_utils._controller import at
 
 ROUTER = Path(__file__).resolve().parents[2] / "roles" / "router" / "files"
 
@@ -101,6 +107,12 @@ def test_what_goes_to_a_host() -> None:
     assert not [name for name in names if "__pycache__" in name]
 
 
+def test_a_controller_whose_home_cannot_be_written() -> None:
+    target = {"python": "3.13", "machine": "x86_64", "libc": "glibc", "libc_version": "2.36"}
+    with pytest.raises(_wheelhouse.WheelhouseError, match="cannot be kept in /proc/home"):
+        _wheelhouse.collect("/nowhere", "/proc/home", target)
+
+
 def test_wheels_that_cannot_be_had_are_told(tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_text(
         "no-such-package-of-onehop==1 --hash=sha256:" + "0" * 64
@@ -146,3 +158,19 @@ def test_what_hosts_are_there_for(
     assert role_of(groups, "gpu_hosts") == workers
     assert role_of(groups, "llm_routers") == routers
     assert members(groups) == {*workers, *routers}
+
+
+@pytest.mark.parametrize("name", ["gpu_host", "gpu-hosts", "llm_router", "GPU_hosts"])
+def test_a_group_that_is_nearly_ours(name: str) -> None:
+    with pytest.raises(AnsibleActionFail, match=r"Call it (gpu_hosts|llm_routers)"):
+        refuse_misspelt({"all": ["a"], "ungrouped": [], name: ["a"]})
+
+
+def test_groups_that_are_others() -> None:
+    refuse_misspelt({"all": [], "gpu_hosts": [], "gpu_host": [], "gpu_hosts_eu": [], "hosts": []})
+
+
+def test_keys_that_yaml_reads_as_numbers() -> None:
+    assert at({1: {"credentials": {7: {"content": "x"}}}}, "1", "credentials", "7") == {
+        "content": "x"
+    }

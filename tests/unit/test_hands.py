@@ -11,6 +11,7 @@ import socket
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,9 +21,12 @@ from ansible_collections.onehop.llm.plugins.module_utils import (
     _owned,
     _packages,
     _ports,
+    _python,
     _stamp,
     _systemd,
+    _unit_set,
 )
+from ansible_collections.onehop.llm.plugins.modules import preflight
 
 
 def tar(path: Path, *members: tuple[str, dict[str, object], bytes]) -> str:
@@ -139,6 +143,63 @@ def test_a_secret_is_in_no_diff(tmp_path: Path) -> None:
     other = _files.File(str(path), "hunter3", mode=0o600, secret=True)
     assert "hunter" not in str(other.diff())
     assert other.diff()["before"] != other.diff()["after"]
+
+
+@needs_root
+def test_a_socket_goes_when_its_unit_declares_it_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_owned, "DIRECTORY", str(tmp_path / "owned"))
+    monkeypatch.setattr(_stamp, "KEY", str(tmp_path / "key"))
+    monkeypatch.setattr(_unit_set, "UNITS", str(tmp_path))
+    path = str(tmp_path / "router.sock")
+
+    def converge(sockets: list[str]) -> dict[str, Any]:
+        unit: dict[str, Any] = {"name": "x.socket", "content": "[Socket]\n", "sockets": sockets}
+        unit |= {"wanted_by": None, "stamp": None, "secrets": [], "states": [], "caches": []}
+        units = _unit_set.UnitSet(
+            lambda command: (0, "", ""), "router", [unit], [], [], check_mode=False
+        )
+        result: dict[str, Any] = units.converge()
+        return result
+
+    assert converge([path])["changed"] is True
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+    assert converge([path])["changed"] is False
+    assert "(a socket)" in str(converge([])["diff"])
+    assert not os.path.lexists(path)
+    assert converge([])["changed"] is False
+
+
+@needs_root
+def test_whether_a_worker_can_read_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "closed" / "x.gguf"
+    path.parent.mkdir()
+    path.write_text("GGUF")
+    for parent in [path.parent, *path.parent.parents]:
+        if str(parent).startswith("/tmp/"):
+            parent.chmod(0o755)
+    path.chmod(0o644)
+    assert preflight.readable(str(path), "nobody")
+    path.chmod(0o600)
+    assert not preflight.readable(str(path), "nobody")
+    path.chmod(0o644)
+    path.parent.chmod(0o700)
+    assert not preflight.readable(str(path), "nobody")
+    need = {"path": str(path), "variable": "v", "executable": False, "reader": "nobody"}
+    assert "cannot be read by the worker" in next(iter(preflight.files([need])))
+    assert list(preflight.files([need | {"reader": None}])) == []
+    assert list(preflight.files([need | {"reader": "no-such-account"}])) == []
+
+
+def test_a_python_that_will_not_do() -> None:
+    def old(command: list[str]) -> tuple[int, str, str]:
+        return 0, '{"python": "3.9", "machine": "x", "tag": ""}', ""
+
+    (said,) = preflight.pythons([{"path": "/bin/sh", "variable": "router_python"}], old)
+    assert "router_python = /bin/sh is none that is new enough" in said
+    assert "No Python that is new enough" in _python.complaint()
 
 
 @needs_root

@@ -88,6 +88,18 @@ def test_a_models_own_words_win() -> None:
     assert worker["environment_files"] == ["/etc/all.env", "/etc/a.env"]
 
 
+def test_a_router_role_takes_the_workers_that_another_role_planned() -> None:
+    planned = plan({"llama_cpp_models": {"m": {"port": 8080}}}, router=False)
+    assert planned.problems == []
+    engines = planned.hosts["gpu1"]["engines"]
+    made = plan({"router_port": 8090, "llama_cpp_models": {}}, planned=engines)
+    assert made.problems == []
+    assert _plan.table(made.data(), "gpu1")[0]["m"]["upstreams"] == [
+        {"url": "http://127.0.0.1:8080"}
+    ]
+    assert "is used by router_port too" in str(plan({}, planned=engines).problems[0])
+
+
 def test_replicas_of_one_route() -> None:
     hosts = [
         _plan.Host(name, {"llama_cpp_models": {"m": {"port": 18001}}}) for name in ("gpu1", "gpu2")
@@ -200,6 +212,10 @@ def test_the_plan_holds_no_secret() -> None:
             "has neither source nor content",
         ),
         (
+            {"llama_cpp_models": {"a": {"credentials": {"k": "/etc/my keys"}}}},
+            "credentials.k.source = '/etc/my keys': holds a space",
+        ),
+        (
             {"llama_cpp_models": {"a": {"credentials": {"k": {"source": "/k", "content": "c"}}}}},
             "has both source and content",
         ),
@@ -207,7 +223,36 @@ def test_the_plan_holds_no_secret() -> None:
             {"llama_cpp_models": {"a": {"service_config": {"User": "root"}}}},
             "service_config.User: is set by the role",
         ),
+        (
+            {"llama_cpp_models": {"a": {"service_config": {"Nice": "1\nUser=root"}}}},
+            "service_config.Nice = '1\\nUser=root': is no text on one line",
+        ),
+        (
+            {"llama_cpp_models": {"a": {"unit_config": {"[Service] ": "x"}}}},
+            "unit_config.[Service] : is no key of a unit",
+        ),
+        (
+            {"llama_cpp_models": {"a": {"extra_args": ["--api-key=k"]}}},
+            "llama_cpp_models.a.extra_args: gives api-key, a secret",
+        ),
+        (
+            {"llama_cpp_models": {"a": {"settings": {"model": "/home/ann/x.gguf"}}}},
+            "settings.model = '/home/ann/x.gguf': is in a place that the worker's sandbox hides",
+        ),
+        (
+            {"llama_cpp_models": {"a": {"settings": {"lora": ["/srv/a", "/tmp/b"]}}}},
+            "settings.lora = '/tmp/b': is in a place that the worker's sandbox hides",
+        ),
+        (
+            {"llama_cpp_models": {"a": {}, "b": {}}, "llama_cpp_binary": "/root/llama-server"},
+            "llama_cpp_binary = '/root/llama-server': is in a place that the worker's sandbox",
+        ),
+        (
+            {"llama_cpp_models": {"a": {"model": "/srv/x.gguf"}}},
+            "start_timeout, unit_config. Flags of the engine belong into settings",
+        ),
         ({"llama_cpp_user": "root"}, "llama_cpp_user = 'root': is root"),
+        ({"vllm_models": {"m": {}}}, "of an engine that this version has no role for"),
         (
             {
                 "llama_cpp_binary": "/usr/bin/x",
@@ -234,6 +279,10 @@ def test_the_plan_holds_no_secret() -> None:
             "is served by our own host gpu1 under that name",
         ),
         (
+            {"router_models": {"m": {"url": "https://api.example.com/v1/"}}},
+            "router_models.m.url = 'https://api.example.com/v1/': ends in /v1, and so does",
+        ),
+        (
             {
                 "router_models": {
                     "m": {"url": "https://x", "headers": {"authorization": "Bearer s"}}
@@ -256,6 +305,20 @@ def test_mistakes(variables: dict[str, Any], said: str) -> None:
     assert len(found) == 1, found
     assert said in found[0]
     assert found[0].startswith("gpu1: ")
+
+
+def test_what_only_follows_from_another_mistake_is_not_told() -> None:
+    variables = {"router_client_keys": {"a": {"credential": "k"}}, "router_port": "web"}
+    made = _plan.make([_plan.Host("gpu1", variables)], complete=False)
+    assert [problem.variable for problem in made.problems] == ["router_port"]
+
+
+def test_an_operator_may_show_what_the_sandbox_hides() -> None:
+    model = {
+        "settings": {"model": "/home/ann/x.gguf"},
+        "service_config": {"ProtectHome": "read-only"},
+    }
+    assert problems({"llama_cpp_models": {"a": model}, "llama_cpp_binary": "/home/ann/bin/x"}) == []
 
 
 def test_all_mistakes_of_all_hosts_at_once() -> None:

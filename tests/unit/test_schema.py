@@ -140,6 +140,7 @@ def test_a_misspelt_variable_is_found(name: str, meant: str) -> None:
 def test_what_is_unlike_ours_is_not_ours() -> None:
     problems = Problems("host")
     names = ["ansible_host", "models", "nginx_port", "my_router", "ports", "router_firmware_image"]
+    names += ["_router_port", "_llama_cpp_model"]
     unknown(names, ["llama_cpp_models", "router_models", "router_port"], problems)
     assert problems.found == []
 

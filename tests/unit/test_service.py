@@ -176,7 +176,39 @@ def test_what_a_host_must_have() -> None:
         "/usr/bin/python3.13",
     }
     assert needs["accounts"] == [{"name": "llama", "variable": "llama_cpp_user"}]
+    assert {need.get("reader") for need in needs["files"]} == {None, "llama"}
+    assert needs["pythons"] == [{"path": "/usr/bin/python3.13", "variable": "router_python"}]
     assert _install.needs(made.data(), "gpu1", ["router"])["accounts"] == []
+    assert _install.needs(made.data(), "gpu1", ["llama_cpp"])["pythons"] == []
+
+
+@pytest.mark.parametrize(("source", "local"), [("/srv/a.tar.gz", True), ("https://x/a", False)])
+def test_archives_of_the_controller(source: str, local: bool) -> None:
+    archive = {"source": source, "checksum": "sha256:" + "0" * 64}
+    variables = {"llama_cpp_archive": archive, "llama_cpp_models": {"m": {"port": 18001}}}
+    made = _plan.make([_plan.Host("gpu1", variables)]).data()
+    found = _install.archives(made, "gpu1", None)
+    assert [item["source"] for item in found] == ([source] if local else [])
+    assert _install.archives(made, "gpu1", ["router"]) == []
+
+
+def test_the_programs_path_is_no_place_for_variables() -> None:
+    text = _service.render({"Service": {"ExecStart": _service.Command(["/a$b%c/x", "/a$b%c"])}})
+    assert 'ExecStart="/a$b%%c/x" "/a$$b%%c"' in text
+
+
+def test_the_path_of_an_environment_file_is_no_pattern() -> None:
+    model = {"port": 18001, "environment_file": "/etc/a*b[1]?%h \\.env"}
+    made = _plan.make([_plan.Host("gpu1", {"llama_cpp_models": {"m": model}})])
+    worker = made.hosts["gpu1"]["engines"]["llama_cpp"]["workers"][0]
+    text = _service.worker(worker, {"systemd": 257, "gpu": False, "groups": [], "python": "/p"})
+    assert "\nEnvironmentFile=/etc/a[*]b[[]1][?]%%h \\\\.env\n" in text
+
+
+def test_the_routers_unix_socket_goes_with_its_unit() -> None:
+    made = _plan.make([_plan.Host("gpu1", {"router_socket": "/run/x/router.sock"})]).data()
+    unit = _install.router(made, "gpu1", "/e", {}, {}).rendered["units"][0]
+    assert unit["sockets"] == ["/run/x/router.sock"]
 
 
 def test_the_text_is_what_an_ini_parser_reads() -> None:
