@@ -26,7 +26,7 @@ _HIDDEN = ("/home/", "/root/", "/run/user/", "/tmp/", "/var/tmp/")
 """What ProtectHome= and PrivateTmp= hide from workers."""
 _SHOWING = frozenset(("BindPaths", "BindReadOnlyPaths", "PrivateTmp", "ProtectHome"))
 """Keys of a unit by which an operator shows such a place."""
-_MANAGED_KEYS = ("DynamicUser", "ExecStart", "ExecStartPost", "Group", "Type", "User")
+_MANAGED_KEYS = frozenset(("DynamicUser", "ExecStart", "ExecStartPost", "Group", "Type", "User"))
 
 
 def read(engine: Engine, given: Mapping[str, Any], problems: Problems) -> dict[str, Any]:
@@ -95,45 +95,15 @@ def _worker(
     where = f"{engine.models_variable}.{key}"
     name = model["name"] or key
     unit = f"{engine.prefix}-{name}"
+    settings = {**variables[f"{role}_model_settings"], **model["settings"]}
     socket = None
     if model["port"] is None:
         socket = f"{variables[f'{role}_socket_directory']}/{unit}/http.sock"
-        if len(socket) > _schema.LONGEST_SOCKET:
-            problems.add(
-                f"{role}_socket_directory",
-                f"makes a socket path of {len(socket)} characters, and {_schema.LONGEST_SOCKET} is the "
-                "longest",
-                f"Give {where} a port or a shorter name",
-                socket,
-            )
-    elif model["port"] < _LOWEST_PORT:
-        problems.add(
-            f"{where}.port",
-            "is a port that only root may listen on, and no worker is root",
-            f"Write a port from {_LOWEST_PORT} to 65535",
-            model["port"],
-        )
-    _check_settings(engine, f"{where}.settings", model["settings"], problems)
-    _check_environment(engine, f"{where}.environment", model["environment"], problems)
-    _credentials.check(f"{where}.credentials", model["credentials"], problems)
-    for key_name in ("settings", "environment", "extra_args"):
-        _credentials.check_references(
-            f"{where}.{key_name}", model[key_name], model["credentials"], problems
-        )
-    _check_extra_args(engine, f"{where}.extra_args", model["extra_args"], problems)
-    for section in ("unit_config", "service_config"):
-        _check_section(f"{where}.{section}", model[section], problems)
-    settings = {**variables[f"{role}_model_settings"], **model["settings"]}
+    _check_listener(role, where, socket, model["port"], problems)
+    _check_model(engine, where, model, problems)
     if not _SHOWING & set(model["service_config"]):
         for flag in engine.path_flags:
             _check_hidden(f"{where}.settings.{flag}", settings.get(flag), problems)
-    for name_of_key in model["service_config"]:
-        if name_of_key in _MANAGED_KEYS:
-            problems.add(
-                f"{where}.service_config.{name_of_key}",
-                "is set by the role",
-                f"Remove it; the account is {role}_user, and no worker is root",
-            )
     files = [variables[f"{role}_environment_file"], model["environment_file"]]
     return {
         "engine": role,
@@ -161,6 +131,43 @@ def _worker(
     }
 
 
+def _check_listener(
+    role: str, where: str, socket: str | None, port: int | None, problems: Problems
+) -> None:
+    if socket and len(socket) > _schema.LONGEST_SOCKET:
+        problems.add(
+            f"{role}_socket_directory",
+            f"makes a socket path of {len(socket)} characters, and {_schema.LONGEST_SOCKET} is the "
+            "longest",
+            f"Give {where} a port or a shorter name",
+            socket,
+        )
+    if port is not None and port < _LOWEST_PORT:
+        problems.add(
+            f"{where}.port",
+            "is a port that only root may listen on, and no worker is root",
+            f"Write a port from {_LOWEST_PORT} to 65535",
+            port,
+        )
+
+
+def _check_model(engine: Engine, where: str, model: Mapping[str, Any], problems: Problems) -> None:
+    _check_settings(engine, f"{where}.settings", model["settings"], problems)
+    _check_environment(engine, f"{where}.environment", model["environment"], problems)
+    _check_extra_args(engine, f"{where}.extra_args", model["extra_args"], problems)
+    _credentials.check(f"{where}.credentials", model["credentials"], problems)
+    for key in ("settings", "environment", "extra_args"):
+        _credentials.check_references(f"{where}.{key}", model[key], model["credentials"], problems)
+    for section in ("unit_config", "service_config"):
+        _check_section(f"{where}.{section}", model[section], problems)
+    for key in set(model["service_config"]) & _MANAGED_KEYS:
+        problems.add(
+            f"{where}.service_config.{key}",
+            "is set by the role",
+            f"Remove it; the account is {engine.role}_user, and no worker is root",
+        )
+
+
 def _check_settings(
     engine: Engine, where: str, settings: Mapping[str, Any], problems: Problems
 ) -> None:
@@ -184,14 +191,21 @@ def _check_settings(
 
 
 def _check_extra_args(engine: Engine, where: str, words: list[str], problems: Problems) -> None:
+    """Verbatim, and yet no way to put a secret on show or a worker on the network."""
     for word in words:
         flag = word.removeprefix("--").partition("=")[0]
-        if word.startswith("--") and flag in engine.secret_flags:
+        if not word.startswith("--"):
+            continue
+        if flag in engine.secret_flags:
             problems.add(
                 where,
                 f"gives {flag}, a secret, which every user of the host could read in the argument "
                 "list",
                 engine.secret_flags[flag],
+            )
+        elif flag in engine.managed:
+            problems.add(
+                where, f"gives {flag}, which is set by the role", engine.managed_instead[flag]
             )
 
 

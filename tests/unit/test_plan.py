@@ -251,6 +251,10 @@ def test_the_plan_holds_no_secret() -> None:
             {"llama_cpp_models": {"a": {"model": "/srv/x.gguf"}}},
             "start_timeout, unit_config. Flags of the engine belong into settings",
         ),
+        (
+            {"llama_cpp_models": {"a": {"extra_args": ["--host", "0.0.0.0"]}}},
+            "extra_args: gives host, which is set by the role",
+        ),
         ({"llama_cpp_user": "root"}, "llama_cpp_user = 'root': is root"),
         ({"vllm_models": {"m": {}}}, "of an engine that this version has no role for"),
         (
