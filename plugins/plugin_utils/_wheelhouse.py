@@ -69,7 +69,7 @@ def collect(sources: str, home: str, target: Mapping[str, str]) -> str:
     directory = os.path.join(home, f"py{target['python']}-{libc}-{target['machine']}")
     try:
         os.makedirs(directory, exist_ok=True)
-        lock = open(os.path.join(directory, ".lock"), "w")  # noqa: SIM115, below it is closed
+        lock = os.open(os.path.join(directory, ".lock"), os.O_CREAT | os.O_RDWR, 0o644)
     except OSError as error:
         raise WheelhouseError(
             f"The router's packages cannot be kept in {directory}: {error.strerror}. Name a directory "
@@ -84,7 +84,7 @@ def collect(sources: str, home: str, target: Mapping[str, str]) -> str:
         options += ["--platform", platform]
     options += ["--requirement", os.path.join(sources, LOCK)]
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet"]
-    with lock:
+    with os.fdopen(lock):
         fcntl.flock(lock, fcntl.LOCK_EX)
         offline = [*command, "--no-index", "--find-links", directory, *options]
         if subprocess.run(offline, capture_output=True, check=False).returncode == 0:

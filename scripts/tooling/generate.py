@@ -18,19 +18,10 @@ from typing import Any
 
 import yaml
 
+from ansible_collections.onehop.llm.plugins.plugin_utils import _catalogue, _router
+from ansible_collections.onehop.llm.plugins.plugin_utils._schema import REQUIRED, TYPES, Option
+
 ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(ROOT / ".cache" / "collections"))
-
-from ansible_collections.onehop.llm.plugins.plugin_utils import (  # noqa: E402
-    _catalogue,
-    _router,
-)
-from ansible_collections.onehop.llm.plugins.plugin_utils._schema import (  # noqa: E402
-    REQUIRED,
-    TYPES,
-    Option,
-)
-
 SPDX = "# SPDX-FileCopyrightText: The OneHop authors\n# SPDX-License-Identifier: GPL-3.0-or-later\n"
 MADE = "# Made by scripts/generate from plugins/plugin_utils; change the table there.\n"
 BEGIN = "<!-- Made by scripts/generate: variables -->"
