@@ -171,10 +171,9 @@ def router(
     """The router's units, configuration and secrets on a host."""
     spec = plan["hosts"][host]["router"]
     routes, elsewhere = _plan.table(plan, host)
-    groups = [_service.GROUP] if _reaches_sockets(plan["hosts"][host]) else []
     socket = _service.router_socket(spec)
     listeners = hashlib.sha256(socket.encode()).hexdigest()[:32]
-    service = _service.router(spec, environment, groups, listeners)
+    service = _service.router(spec, environment, listeners)
     units: list[dict[str, Any]] = [
         {
             "name": _service.ROUTER_SOCKET,
@@ -199,10 +198,3 @@ def router(
         ],
     }
     return Router(rendered, listeners, elsewhere)
-
-
-def _reaches_sockets(host: Mapping[str, Any]) -> bool:
-    """Whether a worker of the host listens on a socket that only the workers' group may use."""
-    return any(
-        worker["socket"] for engine in host["engines"].values() for worker in engine["workers"]
-    )

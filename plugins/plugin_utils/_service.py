@@ -259,11 +259,11 @@ ROUTER_SOCKET = "onehop-router.socket"
 ROUTER_CONFIG = "/etc/onehop/router.json"
 
 
-def router(spec: Mapping[str, Any], environment: str, groups: Sequence[str], listeners: str) -> str:
+def router(spec: Mapping[str, Any], environment: str, listeners: str) -> str:
     """The router's service.
 
-    ``environment`` is the path of its Python environment, ``groups`` those whose sockets it has to
-    reach, ``listeners`` a hash of its socket unit.
+    ``environment`` is the path of its Python environment, ``listeners`` a hash of its socket unit.
+    It says the same whatever models there are: those are a reload away, and this a restart.
     """
     sandbox = {
         **HARDENED,
@@ -287,7 +287,7 @@ def router(spec: Mapping[str, Any], environment: str, groups: Sequence[str], lis
         "ExecReload": "/bin/kill -HUP $MAINPID",
         "User": spec["router_user"],
         "Group": spec["router_user"],
-        "SupplementaryGroups": " ".join(groups) or None,
+        "SupplementaryGroups": GROUP,
         "LoadCredential": _loads(spec["router_credentials"]),
         "Environment": [Assignment("ONEHOP_LISTENERS", listeners)],
         "LimitNOFILE": 1048576,

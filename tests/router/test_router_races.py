@@ -462,6 +462,26 @@ def test_pipelined_requests_behind_a_stream_do_not_reset_it_at_a_drain():
     run(work())
 
 
+def test_a_client_that_has_just_connected_is_served_during_a_drain():
+    """It cannot know that we are going, and a fresh connection that closes is no clean retry."""
+
+    async def work():
+        async with backend() as engine, router({"m": model(engine.url)}) as front:
+            wire, silent = await front.connect(), await front.connect()
+            await until(lambda: len(front.router.clients) == 2)
+            drain = asyncio.create_task(front.router.drain(5))
+            await asyncio.sleep(0.1)
+            wire.send(post(CHAT))
+            answer = await wire.read()
+            assert (answer.status, answer.get("connection")) == (200, "close")
+            # One that says nothing does not hold the drain for long.
+            assert await silent.ended()
+            wire.close()
+            assert await drain == 0
+
+    run(work())
+
+
 # -- odd, but no reason to break
 
 

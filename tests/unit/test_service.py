@@ -215,3 +215,13 @@ def test_the_text_is_what_an_ini_parser_reads() -> None:
     parser = configparser.RawConfigParser(strict=False)
     parser.read_string(unit({"port": 18001}))
     assert parser.sections() == ["Unit", "Service"]
+
+
+def test_other_models_are_no_reason_to_restart_the_router() -> None:
+    """Its unit says the same with models on sockets, on ports, and with none."""
+    texts = set()
+    for models in ({}, {"a": {}}, {"a": {"port": 18001}}):
+        made = _plan.make([_plan.Host("gpu1", {"llama_cpp_models": models})])
+        got = _install.router(made.data(), "gpu1", "/opt/onehop/router/x", CPU, {})
+        texts.add(str(got.rendered["units"]))
+    assert len(texts) == 1

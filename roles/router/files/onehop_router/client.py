@@ -168,8 +168,11 @@ class ClientConnection(asyncio.Protocol):
     def drain(self) -> None:
         """Finish the request under way, if any, then close."""
         if self._reading is Reading.HEAD and not self._inbox:
-            # A request that has arrived and was not read yet is still served.
-            if not readable(self._transport):
+            # A request that has arrived and was not read yet is still served, and a client that has
+            # just connected may send its first: only it cannot know that we are going.
+            if not self._request_id:
+                self._deadline = self._router.now() + self._router.timeouts.first
+            elif not readable(self._transport):
                 self._close()
         elif self._head is not None:
             self._head.keep_alive = False

@@ -29,6 +29,8 @@ class Timeouts:
     head: float = 10.0
     # Between two pieces of a body, while it is the client that is waited for.
     body: float = 60.0
+    # From the connect to the first byte, while we are draining.
+    first: float = 2.0
     # Between two requests.
     idle: float = 120.0
     # Reading on after a refusal.
