@@ -45,6 +45,7 @@ def any_reference(text: str) -> bool:
 
 
 def check(where: str, credentials: Mapping[str, Any], problems: Problems) -> None:
+    """Note each credential that is not given exactly one way, or in a way systemd cannot take."""
     for name, credential in credentials.items():
         given = [key for key in ("source", "content") if credential[key] is not None]
         if len(given) != 1:
@@ -78,6 +79,7 @@ def paths(unit: str, credentials: Mapping[str, Any]) -> dict[str, dict[str, str]
 
 
 def check_references(where: str, value: Any, known: Iterable[str], problems: Problems) -> None:
+    """Note each credential that ``value`` refers to and that is not among ``known``."""
     names = sorted(known)
     for name in sorted(set(references(value)) - set(names)):
         have = f"It has {', '.join(names)}" if names else "It has none"

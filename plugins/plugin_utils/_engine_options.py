@@ -17,6 +17,8 @@ CREDENTIAL_KEYS = (
         "path",
         "Absolute path of a file on the host that holds the secret. Only root needs to read it.",
         default=None,
+        # What is no path may well be the secret itself, written in the wrong place.
+        secret=True,
     ),
     Option(
         "content",
@@ -68,6 +70,7 @@ def role_options(role: str, title: str) -> tuple[Option, ...]:
             default={},
             key_type="environment_name",
             elements="environment_value",
+            secret=True,
         ),
         Option(
             f"{role}_environment_file",
@@ -145,6 +148,7 @@ def model_keys(role: str) -> tuple[Option, ...]:
             default={},
             key_type="environment_name",
             elements="environment_value",
+            secret=True,
         ),
         Option(
             "environment_file",

@@ -276,7 +276,8 @@ def _read_option(option: Option, value: Any, where: str, problems: Problems) -> 
 
 def _read_list(option: Option, value: Any, where: str, problems: Problems) -> list[Any]:
     if isinstance(value, (str, Mapping)) or not isinstance(value, Sequence):
-        problems.add(where, f"is {_kind(value)}, not a list", "Write a list, such as [a, b]", value)
+        unfit = Unfit(f"is {_kind(value)}, not a list", "Write a list, such as [a, b]")
+        _note(problems, where, unfit, value, secret=_secret(option))
         return list(option.default or [])
     result = []
     for index, item in enumerate(value):
@@ -289,7 +290,7 @@ def _read_list(option: Option, value: Any, where: str, problems: Problems) -> li
 
 def _read_map(option: Option, value: Any, where: str, problems: Problems) -> dict[str, Any]:
     if not isinstance(value, Mapping):
-        problems.add(where, f"is {_kind(value)}, not a dictionary", "Write key: value pairs", value)
+        _note(problems, where, _no_dictionary(value), value, secret=_secret(option))
         return {}
     result: dict[str, Any] = {}
     for key, item in value.items():
@@ -317,9 +318,7 @@ def _read_dict(option: Option, value: Any, where: str, problems: Problems) -> di
         value = {option.shorthand: value}
     if not isinstance(value, Mapping):
         if value is not None:
-            problems.add(
-                where, f"is {_kind(value)}, not a dictionary", "Write key: value pairs", value
-            )
+            _note(problems, where, _no_dictionary(value), value, secret=_secret(option))
         value = {}
     known = [key.name for key in option.keys]
     for name in value:
@@ -333,6 +332,15 @@ def _read_dict(option: Option, value: Any, where: str, problems: Problems) -> di
         key.name: _read_option(key, value.get(key.name), f"{where}.{key.name}", problems)
         for key in option.keys
     }
+
+
+def _no_dictionary(value: Any) -> Unfit:
+    return Unfit(f"is {_kind(value)}, not a dictionary", "Write key: value pairs")
+
+
+def _secret(option: Option) -> bool:
+    """Whether a secret may be anywhere in it, so that a misplaced one is not shown either."""
+    return option.secret or any(_secret(key) for key in option.keys)
 
 
 def unknown(names: Sequence[str], known: Sequence[str], problems: Problems) -> None:

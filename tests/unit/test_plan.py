@@ -173,7 +173,7 @@ def test_the_plan_holds_no_secret() -> None:
         ),
         (
             {"llama_cpp_models": ["a"]},
-            "llama_cpp_models = ['a']: is a list, not a dictionary",
+            "llama_cpp_models: is a list, not a dictionary",
         ),
         (
             {"llama_cpp_socket_directory": "/var/run/x"},
@@ -357,3 +357,22 @@ def test_a_mistake_of_many_hosts_is_told_once() -> None:
         "gpu0, gpu1, gpu2 and 2 more: llama_cpp_user = 'root': is root. "
         "Name an account of its own, or none."
     ]
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"router_credentials": {"alice": "hunter2"}},
+        {"router_credentials": {"alice": ["hunter2"]}},
+        {"router_credentials": ["hunter2"]},
+        {"router_credentials": {"alice": {"content": ["hunter2"]}}},
+        {"llama_cpp_models": {"m": {"credentials": "hunter2"}}},
+        {"llama_cpp_models": [{"m": {"credentials": {"k": {"content": "hunter2"}}}}]},
+        {"llama_cpp_models": {"m": {"environment": {"TOKEN": "hunter2\n"}}}},
+        {"router_models": {"m": {"url": "https://x", "headers": "Authorization: hunter2"}}},
+    ],
+)
+def test_a_secret_in_the_wrong_place_is_not_shown(variables: dict[str, Any]) -> None:
+    found = problems(variables)
+    assert found
+    assert "hunter2" not in "\n".join(found)
