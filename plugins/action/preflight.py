@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from ansible_collections.onehop.llm.plugins.plugin_utils import _install
+from ansible_collections.onehop.llm.plugins.plugin_utils import _gpu_host, _install
 from ansible_collections.onehop.llm.plugins.plugin_utils._controller import Action
 
 
@@ -20,18 +20,32 @@ class ActionModule(Action):
         roles = self._task.args.get("roles")
         needs = _install.needs(plan, self.host(task_vars), roles)
         result.update(self.ask({"plan": {}, "needs": needs}, task_vars))
+        facts = result.get("facts") or {}
+        if facts:
+            variables = plan["hosts"][self.host(task_vars)]["gpu_host"]
+            facts["container_packages"] = _gpu_host.packages(variables, facts) if variables else []
+        said = _install.complaints(plan, self.host(task_vars), roles, facts)
+        if said:
+            self._fail(result, said)
         for archive in _install.archives(plan, self.host(task_vars), roles):
             if os.path.isfile(archive["source"]) or self._has(archive["program"], task_vars):
                 continue
-            said = [result["msg"]] if result.get("failed") else []
-            said.append(
-                f"{archive['variable']} = {archive['source']}: is no file on the controller. Put "
-                "the archive there, or write an http or https address."
+            self._fail(
+                result,
+                [
+                    f"{archive['variable']} = {archive['source']}: is no file on the controller. "
+                    "Put the archive there, or write an http or https address."
+                ],
             )
-            result.update(failed=True, msg="\n".join(said))
-            # What the module raised would be shown instead.
-            result.pop("exception", None)
         return result
+
+    @staticmethod
+    def _fail(result: dict[str, Any], sentences: list[str]) -> None:
+        """Add to what the module complained of."""
+        said = [result["msg"]] if result.get("failed") else []
+        result.update(failed=True, msg="\n".join(said + sentences))
+        # What the module raised would be shown instead.
+        result.pop("exception", None)
 
     def _has(self, path: str, task_vars: Any) -> bool:
         """Whether the host has the program already; asked only where the archive is missing."""

@@ -21,7 +21,8 @@ class ActionModule(Action):
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         units = self.argument("units")
-        begun = self.ask({"units": units, "phase": "begin"}, task_vars)
+        asked = {"units": units, "account": self._task.args.get("account")}
+        begun = self.ask({**asked, "phase": "begin"}, task_vars)
         result.update(begun)
         if begun.get("failed") or self._task.check_mode or not units:
             result.setdefault("failed", False)
@@ -30,7 +31,7 @@ class ActionModule(Action):
         start = time.monotonic()
         while True:
             left = max(1, int(end - time.monotonic()))
-            seen = self.ask({"units": units, "phase": "watch", "timeout": left}, task_vars)
+            seen = self.ask({**asked, "phase": "watch", "timeout": left}, task_vars)
             if seen.get("failed"):
                 result.update(seen)
                 return result

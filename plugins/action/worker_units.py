@@ -23,7 +23,11 @@ class ActionModule(Action):
             role,
             self.argument("facts"),
             self._contents(plan["hosts"][host]["engines"].get(role), role, task_vars),
-            program("_wait_ready.py"),
+            _install.Programs(
+                wait_ready=program("_wait_ready.py"),
+                operator=f"#!{self.argument('facts')['python']} -I\n{program('_operator.py')}",
+                with_secrets=program("_with_secrets.py"),
+            ),
         )
         arguments = {"engine": role, "plan": {}, "facts": {}, "rendered": rendered}
         result.update(self.ask(arguments, task_vars))
@@ -36,11 +40,17 @@ class ActionModule(Action):
         ]
         if not workers:
             return {}
-        models = self.variable(ENGINES[role].models_variable, task_vars)
+        models = self.variable(ENGINES[role].models_variable, task_vars) or {}
         return {
             worker["key"]: {
-                name: str(at(models, worker["key"], "credentials", name, "content"))
+                name: str(at(self._declared(worker, models, task_vars), name, "content"))
                 for name in worker["contents"]
             }
             for worker in workers
         }
+
+    def _declared(self, worker: Any, models: Any, task_vars: Any) -> Any:
+        """The credentials of a worker as they were declared."""
+        if worker["engine"] in ENGINES:
+            return at(models, worker["key"], "credentials")
+        return at(self.variable(worker["variable"], task_vars), "credentials")

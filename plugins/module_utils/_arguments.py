@@ -22,6 +22,7 @@ RENDERED = {
                 "content": _TEXT,
                 "wanted_by": {"type": "str"},
                 "stamp": {"type": "str"},
+                "inputs": _TEXTS,
                 "secrets": dict(_TEXTS, no_log=False),
                 "states": _TEXTS,
                 "caches": _TEXTS,
@@ -43,8 +44,27 @@ RENDERED = {
             "elements": "dict",
             "default": [],
             "no_log": False,
-            "options": {"path": _TEXT, "content": dict(_TEXT, no_log=True)},
+            "options": {
+                "path": _TEXT,
+                "content": {"type": "str", "no_log": True},
+                "source": {"type": "str"},
+                "variable": {"type": "str"},
+                "group": {"type": "str"},
+            },
         },
+        "directories": {
+            "type": "list",
+            "elements": "dict",
+            "default": [],
+            "options": {
+                "path": _TEXT,
+                "mode": _TEXT,
+                "owner": {"type": "str"},
+                "group": {"type": "str"},
+            },
+        },
+        "account": {"type": "str"},
+        "uid": {"type": "int"},
     },
 }
 """Units with all that belongs to them; see :class:`_unit_set.UnitSet`."""

@@ -68,6 +68,53 @@ class File(object):
             raise
 
 
+class Directory(object):
+    """A directory as it shall be; what is in it is not looked at."""
+
+    def __init__(self, path, mode, owner="root", group="root"):
+        self.path = path
+        self.mode = mode
+        self.owner = owner
+        self.group = group
+
+    def _is(self):
+        state = os.lstat(self.path)
+        return (stat.S_IMODE(state.st_mode), user_name(state.st_uid), group_name(state.st_gid))
+
+    def differs(self):
+        """Whether the host has none, or one of another owner or mode."""
+        if os.path.islink(self.path) or not os.path.isdir(self.path):
+            return True
+        return self._is() != (self.mode, self.owner, self.group)
+
+    def diff(self):
+        """Before and after, for Ansible's diff."""
+        before = ""
+        if os.path.lexists(self.path):
+            before = "(%s)\n" % self._words(*self._is())
+        return {
+            "before_header": self.path,
+            "after_header": self.path,
+            "before": before,
+            "after": "(%s)\n" % self._words(self.mode, self.owner, self.group),
+        }
+
+    @staticmethod
+    def _words(mode, owner, group):
+        return "directory of %s:%s, %04o" % (owner, group, mode)
+
+    def write(self):
+        """Make it, or give it its owner and mode."""
+        if os.path.islink(self.path) or (
+            os.path.lexists(self.path) and not os.path.isdir(self.path)
+        ):
+            os.unlink(self.path)
+        make_directory(self.path, 0o755)
+        owner, group = pwd.getpwnam(self.owner).pw_uid, grp.getgrnam(self.group).gr_gid
+        os.chown(self.path, owner, group)
+        os.chmod(self.path, self.mode)
+
+
 class Link(object):
     """A symbolic link as it shall be."""
 
@@ -103,6 +150,8 @@ def removal(path):
     """The diff of a file that goes; secrets are told by their place, not their content."""
     if os.path.islink(path):
         before = "-> %s\n" % os.readlink(path)
+    elif os.path.isdir(path):
+        before = "(a directory)\n"
     elif not stat.S_ISREG(os.lstat(path).st_mode):
         before = "(a socket)\n"
     elif stat.S_IMODE(os.lstat(path).st_mode) & 0o044:
@@ -140,6 +189,14 @@ def remove_empty(path, stop):
         except OSError:
             return
         path = os.path.dirname(path)
+
+
+def user_name(uid):
+    """The account's name, or its number where it has none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
 
 
 def group_name(gid):

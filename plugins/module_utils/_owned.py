@@ -18,8 +18,19 @@ HOME = "/var/lib/onehop"
 DIRECTORY = HOME + "/owned"
 MARK = b"Made by the Ansible collection onehop.llm"
 
-KINDS = ("units", "paths", "directories", "states", "caches", "accounts", "groups")
-"""``units`` by name; ``paths`` are files and links; ``directories`` go with all that is in them;
+KINDS = (
+    "units",
+    "user_units",
+    "paths",
+    "directories",
+    "states",
+    "caches",
+    "accounts",
+    "groups",
+    "lingering",
+)
+"""``units`` by name; ``user_units`` by account and name, with a slash between them; ``lingering``
+are accounts that we let linger; ``paths`` are files and links; ``directories`` go with all that is in them;
 ``states`` are workers' own directories, ``caches`` those that hold weights. Beside them stand the
 salts of units, which :mod:`_unit_set` puts into a stamp to make it another."""
 

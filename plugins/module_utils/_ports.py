@@ -63,11 +63,14 @@ def _sockets_of(pid):
 
 
 def unit_of(pid):
-    """The system unit that a process belongs to, from its control group."""
+    """The innermost unit that a process belongs to, from its control group.
+
+    Podman makes groups of its own below a container's unit.
+    """
     for line in _text("/proc/%s/cgroup" % pid).split("\n"):
-        name = line.rpartition("/")[2]
-        if name.endswith((".service", ".scope")):
-            return name
+        for name in reversed(line.split("/")):
+            if name.endswith((".service", ".scope")):
+                return name
     return ""
 
 

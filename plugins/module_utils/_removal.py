@@ -10,7 +10,12 @@ from __future__ import annotations
 import os
 import shutil
 
-from ansible_collections.onehop.llm.plugins.module_utils import _owned, _stamp
+from ansible_collections.onehop.llm.plugins.module_utils import (
+    _owned,
+    _stamp,
+    _unit_places,
+    _user_manager,
+)
 from ansible_collections.onehop.llm.plugins.module_utils._accounts import Accounts
 from ansible_collections.onehop.llm.plugins.module_utils._systemd import Systemd
 
@@ -35,11 +40,13 @@ class Removal(object):
         owners = [_owned.Owned(name) for name in _owned.owners()]
         owners.sort(key=lambda owned: (owned.owner != _FIRST, owned.owner))
         for owned in owners:
-            self._units(owned.things["units"])
+            for place, names in _unit_places.of(self.systemd.run, owned):
+                self._units(place.manager, names)
+            self._managers(owned.things["lingering"])
             for kind in ("paths", "directories", "states"):
                 self._paths(owned.things[kind])
             self._caches(owned.things["caches"], with_caches)
-        if any(owned.things["units"] for owned in owners) and not self.check_mode:
+        if self.removed and not self.check_mode:
             self.systemd.reload()
         self._caches(cache_roots, with_caches)
         for owned in owners:
@@ -49,16 +56,28 @@ class Removal(object):
             for home in HOMES:
                 remove_empty_below(home)
 
-    def _units(self, names):
-        shown = self.systemd.show(names)
+    def _units(self, manager, names):
+        shown = manager.show(names)
         running = [
             name for name in names if shown[name]["ActiveState"] not in ("inactive", "failed")
         ]
         failed = [name for name in names if shown[name]["ActiveState"] == "failed"]
         self.removed += running
         if not self.check_mode:
-            self.systemd.do("stop", running)
-            self.systemd.forgive(failed)
+            manager.do("stop", running)
+            manager.forgive(failed)
+
+    def _managers(self, accounts):
+        """End the managers of accounts that we let linger, with all that they run."""
+        for account in accounts:
+            uid = _user_manager.uid_of(account)
+            if uid is None or not _user_manager.lingers(account):
+                continue
+            self.removed.append("linger of %s" % account)
+            if self.check_mode:
+                continue
+            self.systemd.run(["loginctl", "disable-linger", account])
+            self.systemd.do("stop", ["user@%d.service" % uid, "user-%d.slice" % uid])
 
     def _paths(self, paths):
         for path in paths:

@@ -66,13 +66,10 @@ class Converger(object):
         The names of the units that were started or restarted.
         """
         shown = self.systemd.show(self.names)
-        if any(
-            item["NeedDaemonReload"] == "yes" or item["LoadState"] == "not-found"
-            for item in shown.values()
-        ):
-            self.systemd.reload()
         plan = self.plan()
         started = [name for name in self.names if plan[name] in (START, RESTART)]
+        if not self.systemd.fresh(shown, started):
+            self.systemd.reload()
         self.systemd.forgive(started)
         self.systemd.do("restart", started, "--no-block")
         return started

@@ -35,8 +35,26 @@ STAMP = "ONEHOP_STAMP"
 class Systemd(object):
     """The system's manager. ``run`` takes an argument list and gives (status, out, err)."""
 
+    scope: tuple = ()
+    """What systemctl is told before its verb."""
+
     def __init__(self, run):
         self.run = run
+
+    @staticmethod
+    def properties():
+        """The names of what :meth:`show` tells of a unit."""
+        return PROPERTIES
+
+    def _systemctl(self, *words):
+        return ["systemctl"] + list(self.scope) + list(words)
+
+    def fresh(self, shown, dummy_started):
+        """Whether what the manager knows of units is what their files say, from :meth:`show`."""
+        return all(
+            item["NeedDaemonReload"] != "yes" and item["LoadState"] != "not-found"
+            for item in shown.values()
+        )
 
     def version(self):
         """The manager's version, such as 257; 0 where there is no systemd."""
@@ -48,7 +66,7 @@ class Systemd(object):
         """Properties of each of ``units``, by the name that was asked for."""
         if not units:
             return {}
-        command = ["systemctl", "show", "--property=" + ",".join(PROPERTIES), "--"]
+        command = self._systemctl("show", "--property=" + ",".join(PROPERTIES), "--")
         dummy, out, err = self.run(command + list(units))
         blocks = [block for block in out.strip().split("\n\n") if block]
         if len(blocks) != len(units):
@@ -62,14 +80,14 @@ class Systemd(object):
         """Run a verb of systemctl; raise :class:`SystemdError` with its words when it fails."""
         if verb != "daemon-reload" and not units:
             return
-        status, dummy, err = self.run(["systemctl"] + list(options) + [verb] + list(units))
+        status, dummy, err = self.run(self._systemctl(*(list(options) + [verb] + list(units))))
         if status != 0:
             raise SystemdError("systemctl %s %s: %s" % (verb, " ".join(units), err.strip()))
 
     def forgive(self, units):
         """Reset failures and start limits: who asks for a start does not mean the old ones."""
         if units:
-            self.run(["systemctl", "reset-failed"] + list(units))
+            self.run(self._systemctl("reset-failed", *units))
 
     def reload(self):
         """Have the manager read the unit files again."""
@@ -80,10 +98,17 @@ class Systemd(object):
         # What a process said last may still be on its way into the journal.
         self.run(["journalctl", "--sync"])
         command = ["journalctl", "--no-pager", "--quiet", "--output=cat", "--lines=%d" % lines]
-        if invocation:
-            own = self._lines(command + ["_SYSTEMD_INVOCATION_ID=" + invocation])
-            return own or self._lines(command + ["INVOCATION_ID=" + invocation])
-        return self._lines(command + ["--unit=" + unit])
+        for matches in self.journal_of(unit, invocation):
+            found = self._lines(command + matches)
+            if found:
+                return found
+        return []
+
+    def journal_of(self, unit, invocation):
+        """What to ask the journal for, the first that it has something of."""
+        if not invocation:
+            return [["--unit=" + unit]]
+        return [["_SYSTEMD_INVOCATION_ID=" + invocation], ["INVOCATION_ID=" + invocation]]
 
     def _lines(self, command):
         dummy, out, dummy_err = self.run(command)

@@ -8,18 +8,14 @@ This module util is private to the collection.
 from __future__ import annotations
 
 import os
-import re
 import shutil
-import tempfile
 
-from ansible_collections.onehop.llm.plugins.module_utils import _files, _stamp
+from ansible_collections.onehop.llm.plugins.module_utils import _files, _stamp, _unit_places
 from ansible_collections.onehop.llm.plugins.module_utils._owned import Owned, foreign
 from ansible_collections.onehop.llm.plugins.module_utils._systemd import Systemd, started_at
 
-UNITS = "/etc/systemd/system"
 _CLOCK = 1
 """Seconds by which a file's time and a process's may be apart."""
-_COMPLAINT = re.compile(r"^(/\S+):(\d+): (.*)$")
 
 
 def _text(unit, stamp):
@@ -33,21 +29,43 @@ class UnitSet(object):
     """What an owner shall have on this host.
 
     ``units`` are dictionaries: ``name``, ``content``, ``wanted_by`` (a target or ``None``),
-    ``stamp`` (text with ``{stamp}`` that is put behind the content, or ``None``), ``secrets``
-    (paths whose contents belong to the stamp), ``states`` and ``caches`` (directories that systemd makes for it). ``files`` are ``path``,
-    ``content`` and ``mode``; ``secrets`` are ``path`` and ``content``.
+    ``stamp`` (text with ``{stamp}`` that is put behind the content, or ``None``), ``inputs`` and
+    ``secrets`` (texts, and paths whose contents, belong to the stamp), ``states`` and ``caches``
+    (directories that systemd makes for it). ``directories`` are ``path``, ``mode``, ``owner`` and
+    ``group``. ``files`` are ``path``, ``content`` and ``mode``. ``secrets`` are ``path``, ``group``,
+    and either ``content`` or ``source``, a path; with a ``variable`` the file is an assignment to
+    it. ``account`` owns units that are Quadlets; ``uid`` is what it will have where it is not there
+    yet.
     """
 
-    def __init__(self, run, owner, units, files, secrets, check_mode):
-        self.systemd = Systemd(run)
+    def __init__(
+        self,
+        run,
+        owner,
+        units,
+        files,
+        secrets,
+        check_mode,
+        directories=(),
+        account=None,
+        uid=None,
+    ):
         self.run = run
+        self.place = _unit_places.place(run, account, uid)
         self.owned = Owned(owner)
         self.check_mode = check_mode
         self.units = units
         self.key = _stamp.host_key(make=bool(units) and not check_mode)
-        self.secrets = [
-            _files.File(item["path"], item["content"], mode=0o600, secret=True) for item in secrets
+        self.directories = [
+            _files.Directory(
+                item["path"],
+                int(item["mode"], 8),
+                item["owner"] or "root",
+                item["group"] or "root",
+            )
+            for item in directories
         ]
+        self.secrets = [self._secret(item) for item in secrets]
         self.files = [
             _files.File(item["path"], item["content"], mode=int(item["mode"], 8)) for item in files
         ]
@@ -56,21 +74,44 @@ class UnitSet(object):
                 self.owned.salts[unit["name"]] = os.urandom(8).hex()
         self.stamps = {unit["name"]: self._stamp(unit) for unit in units if unit["stamp"]}
         self.unit_files = [
-            _files.File("%s/%s" % (UNITS, unit["name"]), _text(unit, self.stamps.get(unit["name"])))
+            _files.File(self.place.path(unit["name"]), _text(unit, self.stamps.get(unit["name"])))
             for unit in units
         ]
-        self.links = [
-            _files.Link(
-                "%s/%s.wants/%s" % (UNITS, unit["wanted_by"], unit["name"]),
-                "../" + unit["name"],
-            )
-            for unit in units
-            if unit["wanted_by"]
-        ]
+        self.links = self.place.links(units)
+
+    def _secret(self, item):
+        """A secret as a file that root and, where there is one, its group can read."""
+        content = item["content"]
+        if content is None:
+            content = (self._source(item["source"]) or b"").decode("utf-8", "surrogateescape")
+        if item["variable"]:
+            line = content.rstrip("\n")
+            if "\n" in line:
+                raise UnitSetError(
+                    "%s: the secret for %s has several lines, and an environment variable takes "
+                    "one. Hand it over as a file, without environment."
+                    % (item["path"], item["variable"])
+                )
+            content = "%s=%s\n" % (item["variable"], line)
+        group = item["group"] or "root"
+        mode = 0o600 if group == "root" else 0o640
+        return _files.File(
+            item["path"],
+            content.encode("utf-8", "surrogateescape"),
+            mode=mode,
+            group=group,
+            secret=True,
+        )
+
+    def _source(self, path):
+        content = _files.read(path)
+        if content is None and not self.check_mode:
+            raise UnitSetError("%s is not there" % path)
+        return content
 
     @property
     def _wanted(self):
-        return self.secrets + self.files + self.unit_files + self.links
+        return self.directories + self.secrets + self.files + self.unit_files + self.links
 
     def _stamp(self, unit):
         given = {file.path: file.content for file in self.secrets}
@@ -82,7 +123,7 @@ class UnitSet(object):
             if content is None and not self.check_mode:
                 raise UnitSetError("%s: %s is not there" % (unit["name"], path))
             contents.append((path, content or b""))
-        texts = [unit["content"], self.owned.salts.get(unit["name"], "")]
+        texts = [unit["content"], self.owned.salts.get(unit["name"], "")] + unit["inputs"]
         return _stamp.stamp(self.key, texts, contents)
 
     def _tampered(self, unit):
@@ -92,7 +133,7 @@ class UnitSet(object):
         the same stamp, so only a new one gets it restarted. Edits after its start do not concern
         it.
         """
-        path = "%s/%s" % (UNITS, unit["name"])
+        path = self.place.path(unit["name"])
         stamp = self._stamp(unit)
         text = (_files.read(path) or b"").decode("utf-8", "replace")
         if stamp not in text:
@@ -104,7 +145,8 @@ class UnitSet(object):
         times = [os.stat(name).st_mtime for name in edited if os.path.exists(name)]
         if not times:
             return False
-        started = started_at(self.systemd.show([unit["name"]])[unit["name"]]["MainPID"])
+        shown = self.place.manager.show([unit["name"]])[unit["name"]]
+        started = started_at(shown["MainPID"])
         return started is not None and started >= min(times) - _CLOCK
 
     def problems(self):
@@ -115,31 +157,7 @@ class UnitSet(object):
             for file in self.unit_files
             if foreign(file.path, self.owned)
         ]
-        return found + self._complaints()
-
-    def _complaints(self):
-        """The words of systemd's own parser about our units; nothing where it is missing."""
-        changed = [file for file in self.unit_files if file.differs()]
-        if not changed:
-            return []
-        directory = tempfile.mkdtemp(prefix="onehop-verify-")
-        try:
-            paths = []
-            for file in changed:
-                paths.append(os.path.join(directory, os.path.basename(file.path)))
-                with open(paths[-1], "wb") as copy:
-                    copy.write(file.content)
-            command = ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no"]
-            dummy, out, err = self.run(command + paths)
-        finally:
-            shutil.rmtree(directory)
-        found = []
-        for line in (out + err).split("\n"):
-            complaint = _COMPLAINT.match(line)
-            if complaint and complaint.group(1) in paths:
-                name = os.path.basename(complaint.group(1))
-                found.append("%s, line %s: %s" % (name, complaint.group(2), complaint.group(3)))
-        return found
+        return found + self.place.complaints([file for file in self.unit_files if file.differs()])
 
     def converge(self):
         """Bring the host there; a dictionary with ``changed``, ``diff`` and ``removed``."""
@@ -148,8 +166,13 @@ class UnitSet(object):
         paths = [thing.path for thing in wanted]
         paths += [path for unit in self.units for path in unit.get("sockets", [])]
         orphans = [path for path in self.owned.things["paths"] if path not in paths]
-        names = [unit["name"] for unit in self.units]
-        gone = [name for name in self.owned.things["units"] if name not in names]
+        names: dict = {"units": [], "user_units": []}
+        names[self.place.kind] = [self.place.noted(unit["name"]) for unit in self.units]
+        gone = {
+            kind: [name for name in self.owned.things[kind] if name not in wanted_names]
+            for kind, wanted_names in names.items()
+        }
+        removed = [name.rpartition("/")[2] for kind in sorted(gone) for name in gone[kind]]
         diff = [thing.diff() for thing in changed]
         diff += [_files.removal(path) for path in orphans if os.path.lexists(path)]
         if not self.check_mode:
@@ -159,34 +182,43 @@ class UnitSet(object):
                 thing.write()
             self._remove(orphans)
             if changed or orphans:
-                self.systemd.reload()
-            self.owned.drop("units", gone)
-            for name in gone:
+                self._reload(gone)
+            for kind in sorted(gone):
+                self.owned.drop(kind, gone[kind])
+            for name in removed:
                 self.owned.salts.pop(name, None)
             self.owned.drop("paths", orphans)
             self.owned.save()
-        return {"changed": bool(changed or orphans or gone), "diff": diff, "removed": gone}
+        return {"changed": bool(changed or orphans or removed), "diff": diff, "removed": removed}
 
     def _note(self, paths, names):
         self.owned.add("paths", paths)
-        self.owned.add("units", names)
+        for kind in sorted(names):
+            self.owned.add(kind, names[kind])
         for kind in ("states", "caches"):
             self.owned.add(kind, [path for unit in self.units for path in unit[kind]])
         self.owned.save()
 
-    def _stop(self, names):
+    def _stop(self, gone):
         """Stop units that go, also ones whose file somebody has removed already."""
-        states = self.systemd.show(names)
-        running = [
-            name for name in names if states[name]["ActiveState"] not in ("inactive", "failed")
-        ]
-        self.systemd.do("stop", running)
-        failed = [name for name in names if states[name]["ActiveState"] == "failed"]
-        self.systemd.forgive(failed)
+        stop(Systemd(self.run), gone["units"])
+        for place, names in _unit_places.user_places(self.run, gone["user_units"]):
+            stop(place.manager, names)
+
+    def _reload(self, gone):
+        """Have the managers that are concerned read their units again."""
+        others = _unit_places.user_places(self.run, gone["user_units"])
+        for place in [self.place] + [place for place, dummy in others]:
+            place.manager.reload()
 
     def _remove(self, paths):
         for path in paths:
-            if os.path.lexists(path):
+            if os.path.isdir(path) and not os.path.islink(path):
+                if path.startswith("/run/"):
+                    shutil.rmtree(path)
+                else:
+                    _files.remove_empty(path, os.path.dirname(path))
+            elif os.path.lexists(path):
                 os.unlink(path)
             for stop in ("/etc/onehop", "/run"):
                 _files.remove_empty(os.path.dirname(path), stop)
@@ -194,3 +226,11 @@ class UnitSet(object):
 
 class UnitSetError(Exception):
     """What cannot be brought about, in words for the operator."""
+
+
+def stop(manager, names):
+    """Stop those that run, and forgive those that have failed."""
+    states = manager.show(names)
+    running = [name for name in names if states[name]["ActiveState"] not in ("inactive", "failed")]
+    manager.do("stop", running)
+    manager.forgive([name for name in names if states[name]["ActiveState"] == "failed"])

@@ -80,9 +80,35 @@ options:
           name:
             description: The account.
             type: str
+          variable:
+            description: The variable that names it.
+            type: str
+            required: true
+          container:
+            description: How the account is declared, where it runs containers.
+            type: dict
+      devices:
+        description: Devices that workers want.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          device:
+            description: A CDI name or a device node.
+            type: str
             required: true
           variable:
             description: The variable that names it.
+            type: str
+            required: true
+      podman:
+        description: Who needs Podman with Quadlet.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          variable:
+            description: The variable that wants it.
             type: str
             required: true
       pythons:
@@ -127,6 +153,10 @@ facts:
   sample:
     gpu: false
     groups: [video]
+    container_packages: [podman, uidmap]
+    package_manager: apt-get
+    podman: 5.4.2
+    selinux: false
     python: /usr/bin/python3
     systemd: 257
 """
@@ -139,7 +169,16 @@ import sys
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.onehop.llm.plugins.module_utils import _owned, _ports, _python
+from ansible_collections.onehop.llm.plugins.module_utils import (
+    _accounts,
+    _cdi,
+    _owned,
+    _packages,
+    _podman,
+    _ports,
+    _python,
+    _subids,
+)
 from ansible_collections.onehop.llm.plugins.module_utils._systemd import Systemd
 
 OLDEST_SYSTEMD = 249
@@ -151,10 +190,14 @@ WORKERS = "onehop-workers"
 """The group of every worker."""
 
 
-def facts(systemd):
+def facts(run, systemd):
     """What units depend on."""
     python = "/usr/bin/python3"
+    manager = _packages.manager()
     return {
+        "package_manager": manager.program if manager else None,
+        "podman": _podman.version(run) or (manager and manager.candidate(run, "podman")) or None,
+        "selinux": _podman.selinux_enforced(),
         "systemd": systemd.version(),
         "gpu": any(glob.glob(pattern) for pattern in GPU_NODES),
         "groups": [entry.gr_name for entry in grp.getgrall() if entry.gr_name in GPU_GROUPS],
@@ -164,7 +207,10 @@ def facts(systemd):
 
 def ports(needs, systemd):
     """A sentence for each port that somebody else listens on."""
-    ours = {unit for owner in _owned.owners() for unit in _owned.Owned(owner).things["units"]}
+    ours = set()
+    for owner in _owned.owners():
+        things = _owned.Owned(owner).things
+        ours |= set(things["units"]) | {name.rpartition("/")[2] for name in things["user_units"]}
     router = systemd.show([ROUTER_SOCKET])[ROUTER_SOCKET]
     taken = _ports.listeners([need["port"] for need in needs])
     for need in needs:
@@ -207,22 +253,29 @@ def files(needs):
             )
 
 
+def account_or_nobody(user):
+    """The account; where it is not there yet, one that may do no more."""
+    try:
+        return pwd.getpwnam(user)
+    except KeyError:
+        return pwd.getpwnam("nobody")
+
+
 def readable(path, user):
     """Whether an account can read the file, asked as that account in the workers' group.
 
-    So the directories above and access control lists count too. An account that is not there is
-    another complaint.
+    So the directories above and access control lists count too.
     """
     child = os.fork()
     if child == 0:
         try:
-            entry = pwd.getpwnam(user)
+            entry = account_or_nobody(user)
             groups = [found.gr_gid for found in grp.getgrall() if found.gr_name == WORKERS]
             os.initgroups(user, (groups + [entry.pw_gid])[0])
             os.setgid((groups + [entry.pw_gid])[0])
             os.setuid(entry.pw_uid)
             os._exit(0 if os.access(path, os.R_OK) else 1)
-        except (KeyError, OSError):
+        except OSError:
             os._exit(0)
     return os.waitpid(child, 0)[1] == 0
 
@@ -232,18 +285,6 @@ def pythons(needs, run):
     for need in needs:
         if _python.find(run, need["path"]) is None:
             yield _python.complaint(need["path"])
-
-
-def accounts(needs):
-    """A sentence for each account that is missing."""
-    for need in needs:
-        try:
-            pwd.getpwnam(need["name"])
-        except KeyError:
-            yield "%s = %s: is no account of this host. Make it first, or name none." % (
-                need["variable"],
-                need["name"],
-            )
 
 
 def need_spec(**more):
@@ -272,7 +313,9 @@ def main():
                         executable={"type": "bool", "default": False},
                         reader={"type": "str"},
                     ),
-                    "accounts": need_spec(name=text),
+                    "accounts": need_spec(name={"type": "str"}, container={"type": "dict"}),
+                    "devices": need_spec(device=text),
+                    "podman": need_spec(),
                     "pythons": need_spec(path={"type": "path"}),
                 },
             },
@@ -280,8 +323,9 @@ def main():
         supports_check_mode=True,
     )
     systemd = Systemd(module.run_command)
-    needs = module.params["needs"] or {"ports": [], "files": [], "accounts": [], "pythons": []}
-    found = facts(systemd)
+    kinds = ("ports", "files", "accounts", "pythons", "devices", "podman")
+    needs = module.params["needs"] or {kind: [] for kind in kinds}
+    found = facts(module.run_command, systemd)
     if os.geteuid() != 0:
         module.fail_json(
             msg="This needs root on the host. Set become: true, or ansible_become: true.",
@@ -292,8 +336,16 @@ def main():
             % (found["systemd"] or "nowhere", OLDEST_SYSTEMD),
         )
     problems = list(ports(needs["ports"], systemd))
-    missing = list(files(needs["files"])) + list(accounts(needs["accounts"]))
+    problems += _podman.complaints(needs["podman"], found["podman"])
+    problems += _podman.storage_complaints(needs["accounts"])
+    problems += _subids.complaints(needs["accounts"])
+    missing = list(files(needs["files"])) + list(_accounts.complaints(needs["accounts"]))
     missing += list(pythons(needs["pythons"], module.run_command))
+    if needs["devices"]:
+        # What this run would generate counts as there.
+        plan = _cdi.Plan(module.run_command, _owned.Owned("gpu_host")).present()
+        missing += plan.failures
+        missing += _cdi.complaints(needs["devices"], _cdi.Registry(), plan.registry().devices)
     if module.check_mode:
         # Earlier plays of the same run may make these, which check mode did not do.
         for sentence in missing:

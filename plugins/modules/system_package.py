@@ -9,9 +9,9 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: system_package
-short_description: Have a distribution's package installed
+short_description: Have a distribution's packages installed
 description:
-  - Installs a package with the host's own package manager, unless it is there.
+  - Installs packages with the host's own package manager, unless they are there.
   - Unlike M(ansible.builtin.package) it needs nothing but the package manager itself, so that check
     mode works on a bare host.
 version_added: 0.1.0
@@ -21,8 +21,9 @@ extends_documentation_fragment:
   - onehop.llm._attributes
 options:
   name:
-    description: The package.
-    type: str
+    description: The package, or several.
+    type: list
+    elements: str
     required: true
   instead:
     description: What to do where the host has no such package, for the error message.
@@ -47,20 +48,20 @@ def main():
     """The module."""
     module = AnsibleModule(
         argument_spec={
-            "name": {"type": "str", "required": True},
+            "name": {"type": "list", "elements": "str", "required": True},
             "instead": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
-    name = module.params["name"]
+    names = module.params["name"]
     manager = _packages.manager()
-    if manager is None:
+    if manager is None and names:
         module.fail_json(
             msg="No package manager of %s is on this host. %s"
             % (", ".join(row.program for row in _packages.MANAGERS), module.params["instead"])
         )
-    missing = not manager.has(module.run_command, name)
-    if missing and not module.check_mode:
+    missing = [name for name in names if not manager.has(module.run_command, name)]
+    for name in missing if not module.check_mode else ():
         said = manager.install(module.run_command, name)
         if said:
             module.fail_json(
@@ -68,12 +69,12 @@ def main():
                 % (name, said.rstrip(". "), module.params["instead"])
             )
     module.exit_json(
-        changed=missing,
+        changed=bool(missing),
         diff={
             "before_header": "packages",
             "after_header": "packages",
             "before": "",
-            "after": "%s\n" % name if missing else "",
+            "after": "".join("%s\n" % name for name in missing),
         },
     )
 

@@ -41,6 +41,7 @@ units:
   sample:
     - unit: llama-cpp-qwen3-8b.service
       owner: llama_cpp
+      account: null
       state: active
       detail: running
       since: Fri 2026-11-20 22:35:44 UTC
@@ -48,6 +49,10 @@ units:
       main_pid: 812
       current: true
   contains:
+    account:
+      description: The account whose manager runs it; none where that is the system's.
+      type: str
+      returned: success
     current:
       description:
         - Whether its process was started from the unit, the settings and the secrets that are
@@ -60,24 +65,24 @@ import re
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.onehop.llm.plugins.module_utils import _files, _owned
-from ansible_collections.onehop.llm.plugins.module_utils._systemd import STAMP, Systemd, stamp_of
-from ansible_collections.onehop.llm.plugins.module_utils._unit_set import UNITS
+from ansible_collections.onehop.llm.plugins.module_utils import _files, _owned, _unit_places
+from ansible_collections.onehop.llm.plugins.module_utils._systemd import STAMP, stamp_of
 
 
-def installed_stamp(unit):
+def installed_stamp(path):
     """The stamp in a unit's file; ``None`` where it carries none."""
-    text = (_files.read("%s/%s" % (UNITS, unit)) or b"").decode("utf-8", "replace")
+    text = (_files.read(path) or b"").decode("utf-8", "replace")
     found = re.findall(r"^Environment=%s=([0-9a-f]+)$" % STAMP, text, re.MULTILINE)
     return found[-1] if found else None
 
 
-def describe(owner, unit, shown):
+def describe(owner, place, unit, shown):
     """One unit, in the words of the module's documentation."""
-    stamp = installed_stamp(unit)
+    stamp = installed_stamp(place.path(unit))
     return {
         "unit": unit,
         "owner": owner,
+        "account": place.account,
         "state": shown["ActiveState"],
         "detail": shown["SubState"],
         "since": shown["ActiveEnterTimestamp"],
@@ -90,11 +95,11 @@ def describe(owner, unit, shown):
 def main():
     """The module."""
     module = AnsibleModule(argument_spec={}, supports_check_mode=True)
-    systemd = Systemd(module.run_command)
     units = []
     for owner in _owned.owners():
-        shown = systemd.show(_owned.Owned(owner).things["units"])
-        units += [describe(owner, unit, shown[unit]) for unit in sorted(shown)]
+        for place, names in _unit_places.of(module.run_command, _owned.Owned(owner)):
+            shown = place.manager.show(names)
+            units += [describe(owner, place, unit, shown[unit]) for unit in sorted(shown)]
     module.exit_json(changed=False, units=units)
 
 

@@ -36,6 +36,9 @@ options:
       stamp:
         description: What its process carries when it was started from what is declared.
         type: str
+  account:
+    description: The account whose manager runs the units; the system's manager unless given.
+    type: str
   timeout:
     description:
       - Seconds to wait until all are ready. Each unit's own start timeout holds as well.
@@ -95,6 +98,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.onehop.llm.plugins.module_utils._state import NOTHING, WAIT, Converger
 from ansible_collections.onehop.llm.plugins.module_utils._systemd import Systemd, SystemdError
+from ansible_collections.onehop.llm.plugins.module_utils._user_manager import UserSystemd
 
 SLICE = 5
 """Seconds that one look lasts while the action plugin shows progress."""
@@ -113,6 +117,7 @@ def main():
                     "stamp": {"type": "str"},
                 },
             },
+            "account": {"type": "str"},
             "timeout": {"type": "int", "default": 7200},
             "fail": {"type": "bool", "default": True},
             "phase": {"type": "str", "choices": ["all", "begin", "watch"], "default": "all"},
@@ -120,7 +125,9 @@ def main():
         supports_check_mode=True,
     )
     phase = module.params["phase"]
-    converger = Converger(Systemd(module.run_command), module.params["units"])
+    account = module.params["account"]
+    manager = UserSystemd(module.run_command, account) if account else Systemd(module.run_command)
+    converger = Converger(manager, module.params["units"])
     result = {"changed": False, "started": [], "reports": {}}
     try:
         if module.check_mode:

@@ -75,6 +75,11 @@ units:
   sample:
     - name: llama-cpp-qwen3-8b.service
       stamp: 3f1c8e0d9a4b47c2a6e5d4f3b2a19087
+account:
+  description: The account whose manager runs the units; none for units of the system.
+  returned: success
+  type: str
+  sample: vllm
 removed:
   description: Units that were stopped and removed.
   returned: success
@@ -100,7 +105,12 @@ def main():
         },
         supports_check_mode=True,
     )
-    rendered = module.params["rendered"] or {"units": [], "files": [], "secrets": []}
+    rendered = module.params["rendered"] or {
+        "units": [],
+        "files": [],
+        "secrets": [],
+        "account": None,
+    }
     try:
         units = UnitSet(
             module.run_command,
@@ -119,6 +129,7 @@ def main():
             {"name": unit["name"], "stamp": units.stamps.get(unit["name"])}
             for unit in rendered["units"]
         ],
+        account=rendered["account"],
         **result,
     )
 

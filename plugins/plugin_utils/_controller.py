@@ -12,7 +12,9 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
 
+display = Display()
 PLUGINS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
@@ -43,6 +45,23 @@ class Action(ActionBase):
     def host(self, task_vars: dict[str, Any]) -> str:
         """The name of the host that the task is for."""
         return str(task_vars["inventory_hostname"])
+
+
+class Announced(Action):
+    """Has the module look first, says what the change stops, and then has it made."""
+
+    why = ""
+
+    def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        seen = self.ask({**self._task.args, "phase": "look"}, task_vars)
+        if seen.get("failed") or not seen["changed"] or self._task.check_mode:
+            return result | seen
+        if seen["stops"]:
+            display.display(
+                f"  {self.host(task_vars)}: {self.why}; that stops {', '.join(seen['stops'])}"
+            )
+        return result | self.ask(dict(self._task.args), task_vars)
 
 
 def at(value: Any, *keys: str) -> Any:

@@ -90,3 +90,34 @@ def explain(unit: str, report: Mapping[str, Any]) -> str:
         f"{report['exit_status']}." + (f" Likely {cause}." if cause else "") + f" Its last words:"
         f"{said}"
     )
+
+
+_IMAGES: tuple[tuple[str, str], ...] = (
+    (
+        r"(?i)unauthorized|authentication required|denied",
+        "the registry wants a login. Give it in registries of the engine's role, such as vllm_registries, and look whether the name is right",
+    ),
+    (r"(?i)manifest unknown|not found", "the registry has no such tag or digest"),
+    (
+        r"(?i)no such host|could not resolve|name resolution|connection refused|i/o timeout|network is"
+        r" unreachable",
+        "the host cannot reach the registry. Bring the image as an archive, and name it in "
+        "its role's image_archives, such as vllm_image_archives",
+    ),
+    (r"(?i)no space left on device", "the disk is full"),
+    (
+        r"(?i)potentially insufficient UIDs or GIDs",
+        "the account's range of subordinate ids is too small for the image. Raise "
+        "its role's subuid_count",
+    ),
+    (r"(?i)x509|certificate", "the registry's certificate is not trusted by the host"),
+)
+
+
+def image(name: str, report: Mapping[str, Any]) -> str:
+    """An image that could not be fetched, for the operator."""
+    lines: Sequence[str] = report["said"]
+    causes = [text for line in lines for pattern, text in _IMAGES if re.search(pattern, line)]
+    likely = f" Likely {causes[-1]}." if causes else ""
+    said = "".join(f"\n    {line}" for line in lines) or "\n    (nothing)"
+    return f"{name} could not be fetched.{likely} Podman's last words:{said}"

@@ -30,8 +30,20 @@ CREDENTIAL_KEYS = (
 )
 
 
-def credentials(name: str, doc: str) -> Option:
-    """A dictionary of systemd credentials."""
+_SECTION = (
+    "Keys for the unit's {} section, behind those of the role: the last word wins, lists add up, "
+    "as in a drop-in. A list repeats the key, an empty text resets it."
+)
+
+
+def section(name: str, title: str) -> Option:
+    """Overrides of a unit's section."""
+    doc = _SECTION.format(f"C([{title}])")
+    return Option(name, "map", doc, default={}, key_type="str", elements="json")
+
+
+def credentials(name: str, doc: str, more: tuple[Option, ...] = ()) -> Option:
+    """A dictionary of secrets; ``more`` are keys beside where the secret comes from."""
     return Option(
         name,
         "map",
@@ -39,14 +51,14 @@ def credentials(name: str, doc: str) -> Option:
         "the secret itself; a bare string is a source.",
         default={},
         key_type="credential_name",
-        keys=CREDENTIAL_KEYS,
+        keys=CREDENTIAL_KEYS + more,
         shorthand="source",
     )
 
 
-def role_options(role: str, title: str) -> tuple[Option, ...]:
-    """Variables that every engine's role has."""
-    return (
+def role_options(role: str, title: str, *, sockets: bool = True) -> tuple[Option, ...]:
+    """Variables that every engine's role has; ``sockets`` where the engine can listen on one."""
+    options = (
         Option(
             f"{role}_enable",
             "bool",
@@ -105,9 +117,16 @@ def role_options(role: str, title: str) -> tuple[Option, ...]:
             default=SOCKET_DIRECTORY,
         ),
     )
+    return options if sockets else options[:-1]
 
 
-def model_keys(role: str) -> tuple[Option, ...]:
+_PORT = "TCP port on the loopback address that the worker listens on."
+_OR_SOCKET = " Without one it listens on a unix socket that only the router can reach."
+
+
+def model_keys(
+    role: str, *, sockets: bool = True, credential_keys: tuple[Option, ...] = ()
+) -> tuple[Option, ...]:
     """Keys that a model of every engine has."""
     return (
         Option("enable", "bool", "Whether the model is served.", default=True),
@@ -120,8 +139,7 @@ def model_keys(role: str) -> tuple[Option, ...]:
         Option(
             "port",
             "port",
-            "TCP port on the loopback address that the worker listens on. Without one it listens "
-            "on a unix socket that only the router can reach.",
+            _PORT + (_OR_SOCKET if sockets else ""),
             default=None,
         ),
         Option(
@@ -156,7 +174,7 @@ def model_keys(role: str) -> tuple[Option, ...]:
             f"File on the host with C(NAME=value) lines, read after O({role}_environment_file).",
             default=None,
         ),
-        credentials("credentials", "Secrets that the worker gets as files."),
+        credentials("credentials", "Secrets that the worker gets as files.", credential_keys),
         Option(
             "start_timeout",
             "positive",

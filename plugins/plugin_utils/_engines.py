@@ -2,25 +2,61 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What an engine is: one description each, read by every other room.
 
-Adding an engine adds a file beside ``_llama_cpp.py``, a line in ``_catalogue.py`` and a role.
+Adding an engine adds a file beside ``_llama_cpp.py``, a line in ``_catalogue.py`` and a role. What
+runs it is one of two: a :class:`Native` program, or a :class:`Container`.
 
 This plugin util is private to the collection.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from ansible_collections.onehop.llm.plugins.plugin_utils._flags import Dialect
+from ansible_collections.onehop.llm.plugins.plugin_utils._flags import Dialect, arguments
 from ansible_collections.onehop.llm.plugins.plugin_utils._schema import Option
+
+
+@dataclass(frozen=True)
+class Native:
+    """A program of the host, run as a hardened system unit."""
+
+    executable: str
+    """The program that its package or archive brings."""
+    command: tuple[str, ...]
+    gpu_environment: Mapping[str, str] = field(default_factory=dict)
+    """Caches that GPU back ends fill."""
+
+
+@dataclass(frozen=True)
+class Container:
+    """An image, run as a rootless user unit of a lingering account."""
+
+    image: str
+    """Without a tag."""
+    entrypoint: tuple[str, ...]
+    port: int
+    """The port that it listens on inside."""
+    liveness_path: str
+    """Answers 200 as long as the server is alive, and costs nothing."""
+    not_paths: frozenset[str] = frozenset()
+    """Flags whose value may begin with / and is no path of the host."""
+    computes: bool = True
+    """Whether it gets devices, shared memory and the cache, and a network of its own; what does not
+    compute is in front of those that do, on the host's network."""
+    has_curl: bool = True
+    """Whether its image can ask by curl; otherwise by Python."""
+    drain: int = 60
+    """Seconds that it has for the answers it is giving when it is stopped."""
 
 
 @dataclass(frozen=True)
 class Engine:
     """How an engine is declared, started and asked.
 
-    Texts in braces are filled in from the worker: ``{name}``, ``{port}``, ``{socket}``,
+    Texts in braces are filled in from the worker: ``{name}``, ``{port}``, ``{socket}``, ``{model}``,
     ``{binary}`` and ``{cache}``.
     """
 
@@ -30,16 +66,12 @@ class Engine:
     """The engine's name as its makers write it."""
     prefix: str
     """What its units, cache and state directories begin with."""
-    runtime: str
-    """Who renders its units: ``service`` is a native system unit."""
+    runtime: Native | Container
     role_options: tuple[Option, ...]
     model_keys: tuple[Option, ...]
-    executable: str
-    """The program that its package or archive brings."""
-    command: tuple[str, ...]
     dialect: Dialect
     health_path: str
-    """Answers 200 once the model is loaded, and costs nothing."""
+    """Answers 200 once the model is loaded."""
     model_flags: Mapping[str, str]
     """Flags that the role sets for every model."""
     port_flags: Mapping[str, str]
@@ -47,16 +79,18 @@ class Engine:
     socket_flags: Mapping[str, str]
     """Flags that make it listen on a unix socket; empty where it cannot."""
     managed_instead: Mapping[str, str]
-    """What to write instead of a managed flag, by the flag's name."""
+    """What to write instead of a managed flag or one that cannot work, by the flag's name."""
     secret_flags: Mapping[str, str]
     """Flags that hold a secret, with the way to give it by a file."""
     secret_environment: Mapping[str, str]
     """Environment variables that hold a secret, with the way to give them by a file."""
-    path_flags: tuple[str, ...]
-    """Flags whose value, where it is an absolute path, has to be on the host."""
+    path_flags: tuple[str, ...] = ()
+    """Flags of a native program whose value, where it is an absolute path, has to be on the host."""
+    words: tuple[str, ...] = ()
+    """What stands before the flags."""
     environment: Mapping[str, str] = field(default_factory=dict)
-    gpu_environment: Mapping[str, str] = field(default_factory=dict)
-    """Caches that GPU back ends fill."""
+    front: Any = None
+    """The module that plans what stands in front of its workers on a host, where there is such."""
 
     @property
     def models_variable(self) -> str:
@@ -65,8 +99,9 @@ class Engine:
 
     @property
     def managed(self) -> frozenset[str]:
-        """Every flag that only the role may set."""
-        return frozenset([*self.model_flags, *self.port_flags, *self.socket_flags])
+        """Every flag that only the role may set, or that nobody may."""
+        own = [*self.model_flags, *self.port_flags, *self.socket_flags]
+        return frozenset([*own, *self.managed_instead])
 
     def options(self) -> tuple[Option, ...]:
         """All variables of its role, the models last."""
@@ -81,3 +116,17 @@ class Engine:
                 keys=self.model_keys,
             ),
         )
+
+    def command_line(self, spec: Mapping[str, Any]) -> list[str]:
+        """The words behind the program; references to credentials are still in them."""
+        listener = self.socket_flags if spec["socket"] else self.port_flags
+        managed = {
+            name: fill(spec, text) for name, text in {**self.model_flags, **listener}.items()
+        }
+        flags = arguments({**spec["settings"], **managed}, self.dialect)
+        return [*(fill(spec, word) for word in self.words), *flags, *spec["extra_args"]]
+
+
+def fill(spec: Mapping[str, Any], text: str) -> str:
+    """``text`` with what stands in braces taken from the worker."""
+    return re.sub(r"\{([a-z]+)\}", lambda found: str(spec[found.group(1)]), text)

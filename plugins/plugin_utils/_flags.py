@@ -21,11 +21,15 @@ class Dialect:
 
     ``repeat``: a list is the flag once an element (llama.cpp); otherwise one flag and all elements
     behind it. ``negate``: ``false`` is ``--no-NAME`` (argparse's BooleanOptionalAction); otherwise
-    it is left out.
+    it is left out. ``joined``: a single value follows its flag in the same word, behind ``=``.
+    ``apart`` are flags that are not. ``abbreviates``: the parser takes the beginning of a flag for the flag (argparse).
     """
 
     repeat: bool = False
     negate: bool = True
+    joined: bool = False
+    apart: frozenset[str] = frozenset()
+    abbreviates: bool = False
 
 
 def arguments(settings: Mapping[str, Any], dialect: Dialect) -> list[str]:
@@ -50,6 +54,8 @@ def _flag(flag: str, value: Any, dialect: Dialect) -> list[str]:
         if dialect.repeat:
             return [word for item in value for word in (flag, _word(item))]
         return [flag, *(_word(item) for item in value)]
+    if dialect.joined and flag[2:] not in dialect.apart:
+        return [f"{flag}={_word(value)}"]
     return [flag, _word(value)]
 
 

@@ -15,56 +15,94 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.onehop.llm.plugins.plugin_utils import _plan, _router, _service
-from ansible_collections.onehop.llm.plugins.plugin_utils._catalogue import ENGINES
+from ansible_collections.onehop.llm.plugins.plugin_utils import (
+    _credentials,
+    _plan,
+    _quadlet,
+    _router,
+    _service,
+    _unit_text,
+)
+from ansible_collections.onehop.llm.plugins.plugin_utils._catalogue import DESCRIPTIONS
 
 Rendered = dict[str, list[dict[str, Any]]]
 
-RENDERERS = {"service": _service.worker}
-"""Who makes a unit's text of a worker and its host's facts, by the engine's runtime."""
-
-
 _NOBODY = "nobody"
 """Has no more rights than a worker's own user, which exists only while it runs."""
+USER_UNITS = "/etc/systemd/user"
+"""Where drop-ins of users' units are."""
+OPERATOR = "/usr/local/bin/onehop"
+"""The command for operators."""
+
+KINDS = ("ports", "files", "accounts", "pythons", "devices", "podman")
+"""What a host may need."""
 
 
 def needs(plan: Mapping[str, Any], host: str, roles: list[str] | None) -> Rendered:
-    """What the host must have, or must have free: ``ports``, ``files``, ``accounts``, ``pythons``."""
-    ports: list[dict[str, Any]] = []
-    files: list[dict[str, Any]] = []
-    accounts: list[dict[str, Any]] = []
-    pythons: list[dict[str, Any]] = []
+    """What the host must have, or must have free, by :data:`KINDS`."""
+    wanted: Rendered = {kind: [] for kind in KINDS}
     found = plan["hosts"][host]
     for role, engine in found["engines"].items():
-        if roles is not None and role not in roles:
-            continue
-        if engine["workers"] and engine["binary"]["kind"] == "path":
-            path = engine["binary"]["path"]
-            files.append({"path": path, "variable": f"{role}_binary", "executable": True})
-        for worker in engine["workers"]:
-            where = _plan.variable(worker)
-            files += _worker_files(worker, where)
-            if worker["port"] is not None:
-                port = {"port": worker["port"], "unit": worker["unit"], "variable": f"{where}.port"}
-                ports.append(port)
-            if worker["user"]:
-                accounts.append({"name": worker["user"], "variable": f"{role}_user"})
+        if (roles is None or role in roles) and engine["workers"]:
+            _engine_needs(role, engine, wanted)
     router = found["router"]
     if router and router["router_enable"] and (roles is None or "router" in roles):
-        ports.append(
-            {
-                "port": router["router_port"],
-                "unit": _service.ROUTER_SOCKET,
-                "variable": "router_port",
-            }
-        )
-        files += _sources(router["router_credentials"], router["contents"], "router_credentials")
-        if router["router_python"]:
-            path = router["router_python"]
-            files.append({"path": path, "variable": "router_python", "executable": True})
-        pythons.append({"path": router["router_python"], "variable": "router_python"})
-    accounts = _once(accounts)
-    return {"ports": ports, "files": _once(files), "accounts": accounts, "pythons": pythons}
+        _router_needs(router, wanted)
+    return {kind: _once(items) for kind, items in wanted.items()}
+
+
+def _engine_needs(role: str, engine: Mapping[str, Any], wanted: Rendered) -> None:
+    if "binary" in engine and engine["binary"]["kind"] == "path":
+        path = engine["binary"]["path"]
+        wanted["files"].append({"path": path, "variable": f"{role}_binary", "executable": True})
+    if "account" in engine:
+        wanted["podman"].append({"variable": f"{role}_models"})
+        wanted["accounts"].append({"variable": role, "container": engine["account"]})
+        for image, path in engine["image_archives"].items():
+            where = f"{role}_image_archives.{image}"
+            reader = engine["account"]["name"]
+            wanted["files"].append({"path": path, "variable": where, "reader": reader})
+    for worker in engine["workers"]:
+        wanted["files"] += _worker_files(worker)
+        for key, port in _ports(worker):
+            need = {"port": port, "unit": worker["unit"], "variable": f"{worker['variable']}.{key}"}
+            wanted["ports"].append(need)
+        if worker.get("user"):
+            wanted["accounts"].append({"name": worker["user"], "variable": f"{role}_user"})
+        for device in worker.get("devices") or []:
+            need = {"device": device, "variable": f"{worker['variable']}.devices"}
+            wanted["devices"].append(need)
+
+
+def _ports(worker: Mapping[str, Any]) -> list[tuple[str, int]]:
+    listening = {"port": worker["port"], **worker["more_ports"]}
+    return [(key, port) for key, port in listening.items() if port is not None]
+
+
+def _router_needs(router: Mapping[str, Any], wanted: Rendered) -> None:
+    port, path = router["router_port"], router["router_python"]
+    wanted["ports"].append(
+        {"port": port, "unit": _service.ROUTER_SOCKET, "variable": "router_port"}
+    )
+    wanted["files"] += _sources(
+        router["router_credentials"], router["contents"], "router_credentials"
+    )
+    if path:
+        wanted["files"].append({"path": path, "variable": "router_python", "executable": True})
+    wanted["pythons"].append({"path": path, "variable": "router_python"})
+
+
+def complaints(
+    plan: Mapping[str, Any], host: str, roles: list[str] | None, facts: Mapping[str, Any]
+) -> list[str]:
+    """What the host's own versions cannot do of what is declared, a sentence each."""
+    return [
+        f"{variable}: {wrong}. {mend}."
+        for role, engine in plan["hosts"][host]["engines"].items()
+        if (roles is None or role in roles) and "account" in engine and facts.get("podman")
+        for worker in engine["workers"]
+        for variable, wrong, mend in _quadlet.complaints(worker, facts["podman"])
+    ]
 
 
 def archives(plan: Mapping[str, Any], host: str, roles: list[str] | None) -> list[dict[str, str]]:
@@ -78,19 +116,32 @@ def archives(plan: Mapping[str, Any], host: str, roles: list[str] | None) -> lis
         for role, engine in plan["hosts"][host]["engines"].items()
         if (roles is None or role in roles)
         and engine["workers"]
-        and engine["binary"]["kind"] == "archive"
+        and engine.get("binary", {}).get("kind") == "archive"
         and not engine["binary"]["source"].startswith(("http://", "https://"))
     ]
 
 
-def _worker_files(worker: Mapping[str, Any], where: str) -> list[dict[str, Any]]:
-    engine = ENGINES[worker["engine"]]
-    files = [
-        {"path": path, "variable": f"{where}.environment_file"}
+def _worker_files(worker: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Files that a worker is pointed to; a container's account has to be able to read them."""
+    where = worker["variable"]
+    account = worker.get("account")
+    files: list[dict[str, Any]] = [
+        {"path": path, "variable": f"{where}.environment_file", "reader": account}
         for path in worker["environment_files"]
     ]
+    if account:
+        sources = worker["sources"]
+        files += [
+            {"path": path, "variable": f"{where}.credentials.{name}.source"}
+            for name, path in sources.items()
+        ]
+        files += [
+            {"path": path, "variable": variable, "reader": account}
+            for path, variable in worker["volumes"].items()
+        ]
+        return files
     files += _sources(worker["credentials"], worker["contents"], f"{where}.credentials")
-    for flag in engine.path_flags:
+    for flag in DESCRIPTIONS[worker["engine"]].path_flags:
         path = worker["settings"].get(flag)
         if isinstance(path, str) and path.startswith("/"):
             reader = worker["user"] or _NOBODY
@@ -112,41 +163,131 @@ def _once(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [item for index, item in enumerate(items) if item not in items[:index]]
 
 
+@dataclass(frozen=True)
+class Programs:
+    """The texts of programs that go to hosts."""
+
+    wait_ready: str
+    operator: str
+    with_secrets: str
+
+
 def workers(
     plan: Mapping[str, Any],
     host: str,
     role: str,
     facts: Mapping[str, Any],
     contents: Mapping[str, Mapping[str, str]],
-    wait_ready: str,
-) -> Rendered:
-    """The units of one engine's workers on a host.
+    programs: Programs,
+) -> dict[str, Any]:
+    """The units of one engine's workers on a host, with all that they need.
 
     ``contents`` are the secrets that are given by content, by the worker's key and the
-    credential's name. ``wait_ready`` is the text of the program that waits.
+    credential's name.
     """
     engine = plan["hosts"][host]["engines"].get(role, {"workers": []})
-    units = [_worker_unit(worker, facts) for worker in engine["workers"]]
-    secrets = [
+    if not engine["workers"]:
+        return {"units": [], "files": [], "secrets": [], "directories": []}
+    rendered: dict[str, Any] = {
+        "files": [
+            {"path": _service.WAIT_READY, "content": programs.wait_ready, "mode": "0755"},
+            {"path": OPERATOR, "content": programs.operator, "mode": "0755"},
+        ],
+        "directories": [],
+    }
+    if any(worker.get("flags") for worker in engine["workers"]):
+        program = {"path": _quadlet.WITH_SECRETS, "content": programs.with_secrets, "mode": "0755"}
+        rendered["files"].append(program)
+    if "account" in engine:
+        return rendered | _containers_of(role, engine, facts, contents, rendered["files"])
+    rendered["units"] = [_service_unit(worker, facts) for worker in engine["workers"]]
+    rendered["secrets"] = [
         {"path": path, "content": contents[worker["key"]][name]}
         for worker in engine["workers"]
         for name, path in worker["contents"].items()
     ]
-    program = {"path": _service.WAIT_READY, "content": wait_ready, "mode": "0755"}
-    return {"units": units, "files": [program] if units else [], "secrets": secrets}
+    return rendered
 
 
-def _worker_unit(worker: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
+def _service_unit(worker: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
     place = worker["cache"].removeprefix("/var/cache/")
     return {
         "name": worker["unit"],
-        "content": RENDERERS[ENGINES[worker["engine"]].runtime](worker, facts),
+        "content": _service.worker(worker, facts),
         "wanted_by": "multi-user.target",
         "stamp": _service.STAMP,
         "secrets": [*worker["environment_files"], *worker["credentials"].values()],
         # A dynamic user's directories are links to where only root can go.
         "states": [f"/var/lib/{place}", f"/var/lib/private/{place}"],
         "caches": [f"/var/cache/{place}", f"/var/cache/private/{place}"],
+    }
+
+
+def _containers_of(
+    role: str,
+    engine: Mapping[str, Any],
+    facts: Mapping[str, Any],
+    contents: Mapping[str, Mapping[str, str]],
+    files: list[dict[str, Any]],
+) -> dict[str, Any]:
+    account = engine["account"]
+    group = account["group"]
+    sockets = sorted(
+        worker["socket"].rpartition("/")[0] for worker in engine["workers"] if worker["socket"]
+    )
+    directories = [
+        {"path": path, "mode": "2750", "owner": account["name"], "group": _service.GROUP}
+        for path in sockets
+    ]
+    if sockets:
+        # They have to be there after a boot, too.
+        lines = [f"d {path} 2750 {account['name']} {_service.GROUP} -" for path in sockets]
+        text = "\n".join([_unit_text.HEAD, *lines, ""])
+        files = [*files, {"path": f"/etc/tmpfiles.d/onehop-{role}.conf", "content": text}]
+    files = [
+        *files,
+        *(
+            {
+                "path": f"{USER_UNITS}/{worker['unit']}.d/onehop.conf",
+                "content": _quadlet.drop_in(worker, facts),
+            }
+            for worker in engine["workers"]
+        ),
+    ]
+    secrets = []
+    keeping = [worker for worker in engine["workers"] if worker["credentials"]]
+    if keeping:
+        directories.append({"path": _credentials.SECRETS, "mode": "0711"})
+    for worker in keeping:
+        place = f"{_credentials.SECRETS}/{worker['unit']}"
+        directories.append({"path": place, "mode": "0750", "group": group})
+        for name, path in worker["credentials"].items():
+            secret = {"path": path, "group": group, "variable": worker["variables"].get(name)}
+            if name in worker["sources"]:
+                secret["source"] = worker["sources"][name]
+            else:
+                secret["content"] = contents[worker["key"]][name]
+            secrets.append(secret)
+    return {
+        "account": account["name"],
+        "uid": facts.get("uid"),
+        "units": [_container_unit(worker, facts) for worker in engine["workers"]],
+        "files": files,
+        "directories": directories,
+        "secrets": secrets,
+    }
+
+
+def _container_unit(worker: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "name": worker["unit"],
+        "content": _quadlet.worker(worker, facts),
+        "stamp": _service.STAMP,
+        "inputs": [
+            _quadlet.drop_in(worker, facts),
+            facts.get("images", {}).get(worker["image"], ""),
+        ],
+        "secrets": [*worker["environment_files"], *worker["credentials"].values()],
     }
 
 

@@ -12,7 +12,7 @@ This plugin util is private to the collection.
 from __future__ import annotations
 
 from ansible_collections.onehop.llm.plugins.plugin_utils import _engine_options as shared
-from ansible_collections.onehop.llm.plugins.plugin_utils._engines import Engine
+from ansible_collections.onehop.llm.plugins.plugin_utils._engines import Engine, Native
 from ansible_collections.onehop.llm.plugins.plugin_utils._flags import Dialect
 from ansible_collections.onehop.llm.plugins.plugin_utils._schema import Option
 
@@ -23,11 +23,6 @@ _GPU_DOC = (
     "Whether the workers' sandbox lets them use a GPU. C(auto) does so where the host has a device "
     "node of one. A sandbox without GPU is tighter."
 )
-_SECTION = (
-    "Keys for the unit's {} section, behind those of the role: the last word wins, lists add up, "
-    "as in a drop-in. A list repeats the key, an empty text resets it."
-)
-
 _BY_CREDENTIAL = (
     "Put the secret into a credential and give its path: "
     "credentials: {{{0}: {{source: /path}}}} and settings: {{{0}-file: '${{cred:{0}}}'}}"
@@ -39,7 +34,18 @@ LLAMA_CPP = Engine(
     role=ROLE,
     title="llama.cpp",
     prefix="llama-cpp",
-    runtime="service",
+    runtime=Native(
+        executable="llama-server",
+        command=("{binary}",),
+        gpu_environment={
+            "MIOPEN_CUSTOM_CACHE_DIR": "{cache}/miopen",
+            "MIOPEN_USER_DB_PATH": "{cache}/miopen",
+            "NEO_CACHE_DIR": "{cache}/neo",
+            "NEO_CACHE_PERSISTENT": "1",
+            "SYCL_CACHE_DIR": "{cache}/sycl",
+            "SYCL_CACHE_PERSISTENT": "1",
+        },
+    ),
     role_options=(
         *shared.role_options(ROLE, "llama.cpp"),
         Option(
@@ -87,25 +93,9 @@ LLAMA_CPP = Engine(
     model_keys=(
         *shared.model_keys(ROLE),
         Option("gpu", "str", f"O({ROLE}_gpu) for this model.", default=None, choices=_GPU),
-        Option(
-            "unit_config",
-            "map",
-            _SECTION.format("C([Unit])"),
-            default={},
-            key_type="str",
-            elements="json",
-        ),
-        Option(
-            "service_config",
-            "map",
-            _SECTION.format("C([Service])"),
-            default={},
-            key_type="str",
-            elements="json",
-        ),
+        shared.section("unit_config", "Unit"),
+        shared.section("service_config", "Service"),
     ),
-    executable="llama-server",
-    command=("{binary}",),
     dialect=Dialect(repeat=True, negate=True),
     health_path="/health",
     model_flags={"alias": "{name}"},
@@ -126,12 +116,4 @@ LLAMA_CPP = Engine(
     },
     path_flags=("chat-template-file", "lora", "mmproj", "model", "model-draft"),
     environment={"LLAMA_CACHE": "{cache}"},
-    gpu_environment={
-        "MIOPEN_CUSTOM_CACHE_DIR": "{cache}/miopen",
-        "MIOPEN_USER_DB_PATH": "{cache}/miopen",
-        "NEO_CACHE_DIR": "{cache}/neo",
-        "NEO_CACHE_PERSISTENT": "1",
-        "SYCL_CACHE_DIR": "{cache}/sycl",
-        "SYCL_CACHE_PERSISTENT": "1",
-    },
 )

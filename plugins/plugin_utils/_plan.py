@@ -10,16 +10,20 @@ This plugin util is private to the collection.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.onehop.llm.plugins.plugin_utils import _router, _schema, _workers
+from ansible_collections.onehop.llm.plugins.plugin_utils import (
+    _containers,
+    _gpu_host,
+    _router,
+    _schema,
+    _workers,
+)
 from ansible_collections.onehop.llm.plugins.plugin_utils._catalogue import ENGINES
 from ansible_collections.onehop.llm.plugins.plugin_utils._problems import Problem, Problems
-
-_COMING = frozenset(["sglang_models", "vllm_models"])
-"""Variables of roles that the next version brings."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ class Plan:
 def known_variables() -> list[str]:
     """The names of all variables that our roles read."""
     engines = [option.name for engine in ENGINES.values() for option in engine.options()]
-    return engines + [option.name for option in _router.OPTIONS]
+    return engines + [option.name for option in (*_router.OPTIONS, *_gpu_host.OPTIONS)]
 
 
 def make(hosts: Iterable[Host], *, complete: bool = True) -> Plan:
@@ -69,6 +73,7 @@ def make(hosts: Iterable[Host], *, complete: bool = True) -> Plan:
         _schema.unknown(list(host.others), known_variables(), problems)
         plan.hosts[host.name] = {
             "engines": _engines(host, problems),
+            "gpu_host": _gpu_host.read(host.variables, problems) if host.worker else None,
             "router": _router.read(host.variables, problems) if host.router else None,
         }
         _placement(host, problems)
@@ -96,12 +101,6 @@ def _engines(host: Host, problems: Problems) -> dict[str, Any]:
 
 def _placement(host: Host, problems: Problems) -> None:
     """Models that are declared and that nobody would serve would be lost without a word."""
-    for name in sorted(_COMING & set(host.others)):
-        problems.add(
-            name,
-            "declares models of an engine that this version has no role for",
-            "Remove it until there is one; llama_cpp_models is served",
-        )
     if host.worker:
         return
     for engine in ENGINES.values():
@@ -117,21 +116,20 @@ def _workers_of(host: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [worker for engine in host["engines"].values() for worker in engine["workers"]]
 
 
-def variable(worker: Mapping[str, Any]) -> str:
-    """The variable that a worker comes from."""
-    return f"{ENGINES[worker['engine']].models_variable}.{worker['key']}"
-
-
 def _collisions(host: Mapping[str, Any], problems: Problems) -> None:
     """What two workers of a host, or a worker and its router, both want."""
     ports: dict[Any, list[str]] = {}
     names: dict[Any, list[str]] = {}
+    units: dict[Any, list[str]] = {}
     if host["router"] and host["router"]["router_enable"]:
         ports.setdefault(host["router"]["router_port"], []).append("router_port")
     for worker in _workers_of(host):
-        if worker["port"] is not None:
-            ports.setdefault(worker["port"], []).append(f"{variable(worker)}.port")
-        names.setdefault(worker["name"], []).append(variable(worker))
+        for key, port in {"port": worker["port"], **worker["more_ports"]}.items():
+            if port is not None:
+                ports.setdefault(port, []).append(f"{worker['variable']}.{key}")
+        units.setdefault(worker["unit"], []).append(worker["variable"])
+        if worker["route"] is not None:
+            names.setdefault(worker["name"], []).append(worker["variable"])
     for port, users in ports.items():
         if len(users) > 1:
             problems.add(users[-1], f"is used by {users[0]} too", "Write a free port", port)
@@ -142,13 +140,53 @@ def _collisions(host: Mapping[str, Any], problems: Problems) -> None:
                 f"is served as {name!r}, and so is {users[0]} on this host",
                 "Give one of them another name; replicas of a model go on different hosts",
             )
+    same_name = [users for users in names.values() if len(users) > 1]
+    for unit, users in units.items():
+        if len(users) > 1 and users not in same_name:
+            problems.add(
+                users[-1],
+                f"is the unit {unit}, and so is {users[0]} on this host",
+                "Give the model another name",
+            )
+    _account_collisions(host, problems)
+
+
+def _account_collisions(host: Mapping[str, Any], problems: Problems) -> None:
+    """Ids that were given to two accounts of a host."""
+    accounts = {
+        role: engine["account"]
+        for role, engine in host["engines"].items()
+        if "account" in engine and engine["workers"]
+    }
+    for (one, first), (other, second) in itertools.combinations(accounts.items(), 2):
+        if first["name"] == second["name"]:
+            continue
+        for kind in ("uid", "gid"):
+            if first[kind] is not None and first[kind] == second[kind]:
+                problems.add(
+                    f"{other}_{kind}",
+                    f"is the {kind} of {one}_user too",
+                    "Write another, or leave it out",
+                    second[kind],
+                )
+        for name, start, end in _containers.account_ranges(first):
+            for also, low, high in _containers.account_ranges(second):
+                if name == also and start < high and low < end:
+                    problems.add(
+                        f"{other}_{name}",
+                        f"makes a range that overlaps the one of {one}_{name}",
+                        f"Write {end} or more, or leave it out",
+                        low,
+                    )
 
 
 def _add_routes(plan: Plan) -> None:
     for name, host in plan.hosts.items():
         for worker in _workers_of(host):
+            if worker["route"] is None:
+                continue
             route = plan.routes.setdefault(worker["name"], {"replicas": [], "unlisted": True})
-            route["replicas"].append({"host": name, "url": worker["url"], "unit": worker["unit"]})
+            route["replicas"].append({"host": name, "url": worker["route"], "unit": worker["unit"]})
             route["unlisted"] = route["unlisted"] and worker["unlisted"]
 
 

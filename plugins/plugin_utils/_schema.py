@@ -229,6 +229,53 @@ TYPES: dict[str, Type] = {
             "Write sha256: and 64 hexadecimal digits in lower case",
         ),
     ),
+    "image": Type(
+        "str",
+        _matching(
+            re.compile(
+                r"(localhost|[a-z0-9-]+(\.[a-z0-9-]+)+|[a-z0-9.-]+:[0-9]+)(/[a-z0-9._-]+)+\Z"
+            ),
+            "is not an image's whole name",
+            "Write registry and path without a tag, such as docker.io/vllm/vllm-openai",
+        ),
+    ),
+    "image_reference": Type(
+        "str",
+        _matching(
+            re.compile(
+                r"[a-z0-9.:/_-]+/[a-z0-9._/-]+(:[A-Za-z0-9_][A-Za-z0-9_.-]*|@sha256:[0-9a-f]{64})\Z"
+            ),
+            "is not an image with its tag or digest",
+            "Write one such as docker.io/vllm/vllm-openai:v0.33.0",
+        ),
+    ),
+    "tag": Type(
+        "str",
+        _matching(
+            re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z"),
+            "is not the tag of an image",
+            "Write letters, digits, '_', '.' and '-' only, such as v0.33.0",
+        ),
+    ),
+    "size": Type(
+        "str",
+        _matching(
+            re.compile(r"[1-9][0-9]*[bkmg]?\Z"),
+            "is not a size",
+            "Write a number and one of b, k, m and g, such as 32g",
+        ),
+    ),
+    "device": Type(
+        "str",
+        _matching(
+            re.compile(
+                r"-?/dev/[A-Za-z0-9_./:-]+\Z"
+                r"|[A-Za-z][A-Za-z0-9_.-]*/[A-Za-z][A-Za-z0-9_.-]*=[A-Za-z0-9][A-Za-z0-9_.:-]*\Z"
+            ),
+            "is neither a CDI device nor a device node",
+            "Write one such as nvidia.com/gpu=0, nvidia.com/gpu=all or /dev/dri/renderD128",
+        ),
+    ),
     "environment_value": Type("str", _environment_value),
     "socket_directory": Type("str", _socket_directory),
     "json": Type("raw", _json),

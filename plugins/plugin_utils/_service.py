@@ -10,13 +10,20 @@ This plugin util is private to the collection.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.onehop.llm.plugins.plugin_utils import _credentials
 from ansible_collections.onehop.llm.plugins.plugin_utils._catalogue import ENGINES
-from ansible_collections.onehop.llm.plugins.plugin_utils._flags import arguments
+from ansible_collections.onehop.llm.plugins.plugin_utils._engines import Native, fill
+from ansible_collections.onehop.llm.plugins.plugin_utils._unit_text import (
+    MAIN_PID,
+    Assignment,
+    Command,
+    Section,
+    literal,
+    pattern,
+    render,
+)
 
 GROUP = "onehop-workers"
 """The group that may talk to workers on unix sockets: the router is in it."""
@@ -26,11 +33,6 @@ STAMP = "[Service]\nEnvironment=ONEHOP_STAMP={stamp}\n"
 
 _IDENTITY_USERS = 257
 """The first systemd that knows PrivateUsers=identity."""
-
-_MAIN_PID = "$MAINPID"
-"""The one word that systemd expands; known by identity, since an argument may read the same."""
-
-Section = dict[str, Any]
 
 HARDENED: Section = {
     "AmbientCapabilities": "",
@@ -92,7 +94,7 @@ def worker(spec: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
         "Description": f"{engine.title} serving {spec['name']}",
         "Documentation": "https://github.com/onehop/onehop.llm",
         "Wants": "network-online.target",
-        "After": ["network-online.target", *([spec["after"]] if spec["after"] else [])],
+        "After": ["network-online.target", *spec["after"]],
         "StartLimitBurst": 3,
         "StartLimitIntervalSec": 3600,
     }
@@ -104,7 +106,7 @@ def worker(spec: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
         "ExecStart": Command(_command(spec)),
         "ExecStartPost": Command(_wait_ready(spec, engine.health_path, facts["python"])),
         "Environment": [Assignment(name, value) for name, value in _environment(spec, gpu).items()],
-        "EnvironmentFile": [_pattern(path) for path in spec["environment_files"]],
+        "EnvironmentFile": [pattern(path) for path in spec["environment_files"]],
         "LoadCredential": _loads(spec["credentials"]),
         "CacheDirectory": place,
         "CacheDirectoryMode": "0700",
@@ -131,17 +133,7 @@ def worker(spec: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
 
 
 def _loads(paths: Mapping[str, str]) -> list[str]:
-    return [f"{name}:{_literal(path)}" for name, path in sorted(paths.items())]
-
-
-def _literal(text: str) -> str:
-    """A text in which systemd finds no specifier."""
-    return text.replace("%", "%%")
-
-
-def _pattern(path: str) -> str:
-    """A path where systemd wants a glob(7) pattern: one that matches the path alone."""
-    return re.sub(r"[*?[]", r"[\g<0>]", _literal(path).replace("\\", "\\\\"))
+    return [f"{name}:{literal(path)}" for name, path in sorted(paths.items())]
 
 
 def _account(spec: Mapping[str, Any]) -> Section:
@@ -150,103 +142,23 @@ def _account(spec: Mapping[str, Any]) -> Section:
     return {"DynamicUser": True, "Group": GROUP}
 
 
-def _fill(spec: Mapping[str, Any], text: str) -> str:
-    return text.format(
-        binary=spec["binary"],
-        cache=spec["cache"],
-        name=spec["name"],
-        port=spec["port"],
-        socket=spec["socket"],
-    )
-
-
 def _command(spec: Mapping[str, Any]) -> list[str]:
     """The worker's argument list; references to credentials are still in it."""
     engine = ENGINES[spec["engine"]]
-    listener = engine.socket_flags if spec["socket"] else engine.port_flags
-    managed = {name: _fill(spec, text) for name, text in {**engine.model_flags, **listener}.items()}
-    flags = arguments({**spec["settings"], **managed}, engine.dialect)
-    return [*(_fill(spec, word) for word in engine.command), *flags, *spec["extra_args"]]
+    assert isinstance(engine.runtime, Native)
+    return [*(fill(spec, word) for word in engine.runtime.command), *engine.command_line(spec)]
 
 
 def _wait_ready(spec: Mapping[str, Any], path: str, python: str) -> list[str]:
-    return [python, "-I", WAIT_READY, _MAIN_PID, spec["url"], path]
+    return [python, "-I", WAIT_READY, MAIN_PID, spec["url"], path]
 
 
 def _environment(spec: Mapping[str, Any], gpu: bool) -> dict[str, str]:
     engine = ENGINES[spec["engine"]]
-    caches = {**engine.environment, **(engine.gpu_environment if gpu else {})}
-    filled = {name: _fill(spec, text) for name, text in caches.items()}
+    assert isinstance(engine.runtime, Native)
+    caches = {**engine.environment, **(engine.runtime.gpu_environment if gpu else {})}
+    filled = {name: fill(spec, text) for name, text in caches.items()}
     return dict(sorted({**filled, **spec["environment"]}.items()))
-
-
-class Command(list[str]):
-    """Words of an Exec line."""
-
-
-class Assignment:
-    """A word of an Environment line."""
-
-    def __init__(self, name: str, value: str) -> None:
-        self.name = name
-        self.value = value
-
-
-def render(
-    sections: Mapping[str, Mapping[str, Any]],
-    overrides: Mapping[str, Mapping[str, Any]] | None = None,
-) -> str:
-    """A unit's text: a list repeats its key, ``None`` says nothing, an empty text resets a list.
-
-    ``overrides`` come behind, as a drop-in's lines do: systemd lets the last word win, and adds to
-    lists.
-    """
-    lines = ["# Made by the Ansible collection onehop.llm: change the inventory, not this file."]
-    for part in (sections, overrides or {}):
-        for name, section in part.items():
-            if section:
-                lines += ["", f"[{name}]"]
-            for key, value in section.items():
-                lines += [f"{key}={text}" for text in _values(value)]
-    return "\n".join([*lines, ""])
-
-
-def _values(value: Any) -> Iterable[str]:
-    if value is None:
-        return []
-    if isinstance(value, Command):
-        # systemd looks for no variable in the program's path, so $$ would stay two.
-        program = [_quoted(word, command=False) for word in value[:1]]
-        return [" ".join([*program, *(_word(word) for word in value[1:])])]
-    if isinstance(value, (list, tuple)):
-        return [text for item in value for text in _values(item)]
-    if isinstance(value, Assignment):
-        return [_quoted(f"{value.name}={value.value}", command=False)]
-    if isinstance(value, bool):
-        return ["yes" if value else "no"]
-    return [str(value)]
-
-
-def _word(word: str) -> str:
-    if word is _MAIN_PID:
-        return word
-    return _quoted(word, command=True)
-
-
-_ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"}
-
-
-def _quoted(text: str, *, command: bool) -> str:
-    """One word as systemd reads it, in double quotes with C escapes, specifiers and all.
-
-    ``%`` starts a specifier everywhere, ``$`` a variable in commands only (systemd.service(5)).
-    """
-
-    def escape(part: str) -> str:
-        escaped = _literal("".join(_ESCAPES.get(letter, letter) for letter in part))
-        return escaped.replace("$", "$$") if command else escaped
-
-    return f'"{_credentials.replace(text, escape, lambda name: f"%d/{name}")}"'
 
 
 def argument_list(spec: Mapping[str, Any]) -> Sequence[str]:

@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from ansible_collections.onehop.llm.plugins.plugin_utils import _catalogue, _router
+from ansible_collections.onehop.llm.plugins.plugin_utils import _catalogue, _gpu_host, _router
 from ansible_collections.onehop.llm.plugins.plugin_utils._schema import REQUIRED, TYPES, Option
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -27,7 +27,10 @@ MADE = "# Made by scripts/generate from plugins/plugin_utils; change the table t
 BEGIN = "<!-- Made by scripts/generate: variables -->"
 END = "<!-- End of what scripts/generate made -->"
 SHORT = {
+    "gpu_host": "Have what a host needs once to run models in rootless containers",
     "llama_cpp": "Serve models with llama.cpp, each as a hardened systemd unit",
+    "sglang": "Serve models with SGLang, each as a rootless container of a lingering account",
+    "vllm": "Serve models with vLLM, each as a rootless container of a lingering account",
     "router": "Put one OpenAI-compatible endpoint in front of all models",
 }
 
@@ -134,6 +137,7 @@ def literal(value: Any) -> str:
 def files() -> dict[Path, str]:
     roles = {role: engine.options() for role, engine in _catalogue.ENGINES.items()}
     roles["router"] = _router.OPTIONS
+    roles["gpu_host"] = _gpu_host.OPTIONS
     made = {}
     for role, options in roles.items():
         home = ROOT / "roles" / role

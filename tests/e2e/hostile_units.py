@@ -22,7 +22,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / ".cache" / "collections"))
 
-from ansible_collections.onehop.llm.plugins.plugin_utils import _service  # noqa: E402
+from ansible_collections.onehop.llm.plugins.plugin_utils import _unit_text  # noqa: E402
 
 PREFIX = "onehop-hostile-"
 HOME = "onehop-hostile"
@@ -212,10 +212,10 @@ def render(folder: Path, seed: int) -> int:
         environment = {f"V{index}": text for index, text in enumerate(held[start : start + BATCH])}
         section = {
             "Type": "oneshot",
-            "ExecStart": _service.Command(["/usr/bin/python3", "-I", PROGRAM, name, *batch]),
-            "Environment": [_service.Assignment(key, text) for key, text in environment.items()],
+            "ExecStart": _unit_text.Command(["/usr/bin/python3", "-I", PROGRAM, name, *batch]),
+            "Environment": [_unit_text.Assignment(key, text) for key, text in environment.items()],
         }
-        unit = _service.render({"Unit": {"Description": name}, "Service": section})
+        unit = _unit_text.render({"Unit": {"Description": name}, "Service": section})
         files[f"units/{name}.service"] = unit
         expected[name] = {"words": batch, "environment": environment}
     with tarfile.open(folder / "units.tar", "w") as tar:

@@ -24,6 +24,7 @@ from ansible_collections.onehop.llm.plugins.module_utils import (
     _python,
     _stamp,
     _systemd,
+    _unit_places,
     _unit_set,
 )
 from ansible_collections.onehop.llm.plugins.modules import preflight
@@ -151,7 +152,7 @@ def test_a_socket_goes_when_its_unit_declares_it_no_more(
 ) -> None:
     monkeypatch.setattr(_owned, "DIRECTORY", str(tmp_path / "owned"))
     monkeypatch.setattr(_stamp, "KEY", str(tmp_path / "key"))
-    monkeypatch.setattr(_unit_set, "UNITS", str(tmp_path))
+    monkeypatch.setattr(_unit_places, "UNITS", str(tmp_path))
     path = str(tmp_path / "router.sock")
 
     def converge(sockets: list[str]) -> dict[str, Any]:
@@ -190,7 +191,8 @@ def test_whether_a_worker_can_read_a_file(tmp_path: Path) -> None:
     need = {"path": str(path), "variable": "v", "executable": False, "reader": "nobody"}
     assert "cannot be read by the worker" in next(iter(preflight.files([need])))
     assert list(preflight.files([need | {"reader": None}])) == []
-    assert list(preflight.files([need | {"reader": "no-such-account"}])) == []
+    ((said),) = preflight.files([need | {"reader": "not-made-yet"}])
+    assert "cannot be read by the worker" in said
 
 
 def test_a_python_that_will_not_do() -> None:

@@ -39,12 +39,12 @@ def test_a_worker_by_port_and_one_by_socket() -> None:
     made = plan({"llama_cpp_models": {"b": {"port": "18002"}, "a": {}, "c": {"port": 18001}}})
     assert made.problems == []
     assert [(w["unit"], w["url"], w["after"]) for w in workers(made)] == [
-        ("llama-cpp-c.service", "http://127.0.0.1:18001", None),
-        ("llama-cpp-b.service", "http://127.0.0.1:18002", "llama-cpp-c.service"),
+        ("llama-cpp-c.service", "http://127.0.0.1:18001", []),
+        ("llama-cpp-b.service", "http://127.0.0.1:18002", ["llama-cpp-c.service"]),
         (
             "llama-cpp-a.service",
             "unix:///run/onehop/llama-cpp-a/http.sock",
-            "llama-cpp-b.service",
+            ["llama-cpp-b.service"],
         ),
     ]
 
@@ -52,7 +52,7 @@ def test_a_worker_by_port_and_one_by_socket() -> None:
 def test_no_order_where_none_is_wanted() -> None:
     models = {"a": {"port": 18001}, "b": {"port": 18002}}
     made = plan({"llama_cpp_models": models, "llama_cpp_startup_ordering": False})
-    assert [w["after"] for w in workers(made)] == [None, None]
+    assert [w["after"] for w in workers(made)] == [[], []]
 
 
 def test_the_route_has_the_models_name_and_not_its_key() -> None:
@@ -256,7 +256,6 @@ def test_the_plan_holds_no_secret() -> None:
             "extra_args: gives host, which is set by the role",
         ),
         ({"llama_cpp_user": "root"}, "llama_cpp_user = 'root': is root"),
-        ({"vllm_models": {"m": {}}}, "of an engine that this version has no role for"),
         (
             {
                 "llama_cpp_binary": "/usr/bin/x",

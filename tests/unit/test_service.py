@@ -10,10 +10,16 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.onehop.llm.plugins.plugin_utils import _install, _plan, _service
+from ansible_collections.onehop.llm.plugins.plugin_utils import (
+    _install,
+    _plan,
+    _service,
+    _unit_text,
+)
 
 GOLDEN = Path(__file__).parent / "golden"
 CPU = {"systemd": 257, "gpu": False, "groups": ["video"], "python": "/usr/bin/python3"}
+PROGRAMS = _install.Programs(wait_ready="prog", operator="operator", with_secrets="secrets")
 GPU = {**CPU, "gpu": True, "groups": ["render", "video"]}
 
 
@@ -139,7 +145,7 @@ def test_what_a_host_gets_for_a_worker() -> None:
         "llama_cpp_models": {"m": {"credentials": {"k": {"content": "x"}, "f": "/etc/f"}}},
     }
     made = _plan.make([_plan.Host("gpu1", variables)])
-    got = _install.workers(made.data(), "gpu1", "llama_cpp", CPU, {"m": {"k": "hunter2"}}, "prog")
+    got = _install.workers(made.data(), "gpu1", "llama_cpp", CPU, {"m": {"k": "hunter2"}}, PROGRAMS)
     kept = "/etc/onehop/credentials/llama-cpp-m.service/k"
     assert got["secrets"] == [{"path": kept, "content": "hunter2"}]
     assert set(got["units"][0]["secrets"]) == {"/etc/all.env", "/etc/f", kept}
@@ -193,7 +199,7 @@ def test_archives_of_the_controller(source: str, local: bool) -> None:
 
 
 def test_the_programs_path_is_no_place_for_variables() -> None:
-    text = _service.render({"Service": {"ExecStart": _service.Command(["/a$b%c/x", "/a$b%c"])}})
+    text = _unit_text.render({"Service": {"ExecStart": _unit_text.Command(["/a$b%c/x", "/a$b%c"])}})
     assert 'ExecStart="/a$b%%c/x" "/a$$b%%c"' in text
 
 

@@ -1,0 +1,126 @@
+# SPDX-FileCopyrightText: The OneHop authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An account's container images: looked up, pulled and loaded, as the account.
+
+A pull is a transient unit of the account's manager, so that it goes on while nobody looks, and can
+be looked at again and again.
+
+This module util is private to the collection.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tarfile
+
+from ansible_collections.onehop.llm.plugins.module_utils._user_manager import UserSystemd, runs
+
+_LINES = 10
+_CGROUPS = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified")
+
+
+class Images(object):
+    """The images of one account. ``run`` takes an argument list and gives (status, out, err)."""
+
+    def __init__(self, run, account):
+        self.run = run
+        self.account = account
+        self.manager = UserSystemd(run, account)
+
+    def ids(self, references):
+        """The id of each image that the account has; ``None`` for the others."""
+        return {reference: self._id(reference) for reference in references}
+
+    def _id(self, reference):
+        if not runs(self.account):
+            return None
+        command = self.manager.command("podman", "image", "inspect", "--format={{.Id}}", reference)
+        status, out, dummy = self.run(command)
+        return out.strip() if status == 0 else None
+
+    def begin(self, reference, archive, authentication):
+        """Start to fetch an image: from an archive on the host, or else from its registry."""
+        unit = unit_of(reference)
+        self.manager.forgive([unit])
+        if archive:
+            # Under its own name whatever the archive calls it.
+            words = ["podman", "pull", archive_source(archive)]
+        else:
+            words = ["podman", "pull"]
+            words += ["--authfile=" + authentication] if authentication else []
+            words += [reference]
+        command = ["systemd-run"] + list(self.manager.scope)
+        command += ["--quiet", "--unit=" + unit, "--service-type=exec", "--"]
+        status, out, err = self.run(command + words)
+        return "" if status == 0 else (err or out).strip()
+
+    def look(self, reference, archive):
+        """How it goes: ``state`` (fetching, done or failed), ``said`` and ``bytes`` written."""
+        unit = unit_of(reference)
+        shown = self.manager.show([unit])[unit]
+        said = self.manager.journal(unit, shown.get("InvocationID"), _LINES)
+        if shown["ActiveState"] in ("active", "activating", "deactivating"):
+            return {"state": "fetching", "said": said, "bytes": self._written(unit)}
+        if shown["ActiveState"] == "failed":
+            self.manager.forgive([unit])
+            return {"state": "failed", "said": said, "bytes": 0}
+        if self._id(reference) is None:
+            return self._name(reference, said if archive else [])
+        return {"state": "done", "said": said, "bytes": 0}
+
+    def _name(self, reference, said):
+        """Give what an archive brought, whose id is the last line of the pull, the name asked for."""
+        found = [line.strip() for line in said if re.match(r"\s*[0-9a-f]{64}\s*$", line)]
+        if not found or "@" in reference:
+            wrong = "what was fetched is another image than %s" % reference
+            return {"state": "failed", "said": said + [wrong], "bytes": 0}
+        status, dummy, err = self.run(self.manager.command("podman", "tag", found[-1], reference))
+        if status != 0:
+            return {"state": "failed", "said": [err.strip()], "bytes": 0}
+        return {"state": "done", "said": said, "bytes": 0}
+
+    def _written(self, unit):
+        """Bytes that the unit's processes have written so far; 0 where that cannot be told."""
+        command = ["systemctl"] + list(self.manager.scope)
+        dummy, out, dummy_err = self.run(
+            command + ["show", "--property=ControlGroup", "--value", unit]
+        )
+        total = 0
+        for root in _CGROUPS:
+            for pid in _lines("%s%s/cgroup.procs" % (root, out.strip())):
+                for line in _lines("/proc/%s/io" % pid):
+                    if line.startswith("wchar:"):
+                        total += int(line.split()[1])
+        return total
+
+
+def unit_of(reference):
+    """The transient unit that fetches an image."""
+    return "onehop-image-%s.service" % hashlib.sha256(reference.encode()).hexdigest()[:12]
+
+
+def archive_source(path):
+    """How Podman calls an archive, by what is in it."""
+    kind = "oci-archive" if is_oci(path) else "docker-archive"
+    return "%s:%s" % (kind, path)
+
+
+def is_oci(path):
+    """Whether a tar archive is an image in OCI's layout."""
+    with tarfile.open(path) as archive:
+        for number, member in enumerate(archive):
+            if os.path.normpath(member.name) == "oci-layout":
+                return True
+            if os.path.normpath(member.name) == "manifest.json" or number > 1000:
+                return False
+    return False
+
+
+def _lines(path):
+    try:
+        with open(path) as file:
+            return file.read().split("\n")
+    except OSError:
+        return []

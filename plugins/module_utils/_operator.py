@@ -1,0 +1,150 @@
+# SPDX-FileCopyrightText: The OneHop authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The operator's command on a host: systemctl, journalctl and podman where the workers are.
+
+Installed as ``/usr/local/bin/onehop``. It reads which units are whose from what the deployment
+noted, and asks the manager that runs them. Standard library only.
+
+This module util is private to the collection.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+OWNED = "/var/lib/onehop/owned"
+USAGE = """\
+usage: onehop [ENGINE COMMAND [MODEL] [WORD...]]
+
+  onehop                          every engine, its units and their states
+  onehop ENGINE status [MODEL]    systemctl status
+  onehop ENGINE logs MODEL [...]  journalctl, with its options, such as -f or -n 50
+  onehop ENGINE start|stop|restart MODEL
+  onehop ENGINE units             the names of the units
+  onehop ENGINE systemctl WORD... any command of the manager that runs the engine
+  onehop ENGINE podman WORD...    Podman as the engine's account
+  onehop ENGINE shell             a shell as the engine's account
+
+ENGINE is one of: {engines}.
+"""
+
+
+class Engine(object):
+    """One owner of units: ``units`` by name, and the account whose manager runs them, if any."""
+
+    def __init__(self, name):
+        self.name = name
+        with open(os.path.join(OWNED, name + ".json")) as file:
+            things = json.load(file)
+        self.units = list(things.get("units", []))
+        self.account = None
+        for entry in things.get("user_units", []):
+            account, dummy, unit = entry.partition("/")
+            self.account = account
+            self.units.append(unit)
+
+    def scope(self):
+        """What leads to the manager."""
+        return ["--user", "--machine=%s@.host" % self.account] if self.account else []
+
+    def unit(self, model):
+        """The unit that serves a model, or that is called so."""
+        for name in self.units:
+            stem = name.rpartition(".")[0]
+            if model in (name, stem) or stem.endswith("-" + model):
+                return name
+        raise Mistake(
+            "%s has no unit for %s: it has %s" % (self.name, model, ", ".join(self.units) or "none")
+        )
+
+    def account_command(self, words, terminal):
+        """The command line that runs ``words`` as the account."""
+        if not self.account:
+            raise Mistake("%s runs as units of the system, without an account" % self.name)
+        how = "--pty" if terminal else "--pipe"
+        options = ["--quiet", "--wait", "--collect", how]
+        return ["systemd-run"] + self.scope() + options + ["--"] + words
+
+
+class Mistake(Exception):
+    """What cannot be done, in words for the operator."""
+
+
+def engines():
+    """All owners that have units, by name."""
+    try:
+        names = sorted(os.listdir(OWNED))
+    except OSError:
+        names = []
+    found = [Engine(name[: -len(".json")]) for name in names if name.endswith(".json")]
+    return {engine.name: engine for engine in found if engine.units}
+
+
+def command_line(engine, verb, words, terminal):
+    """What is run for a command of an engine."""
+    if verb == "status":
+        names = [engine.unit(word) for word in words] or engine.units
+        return ["systemctl"] + engine.scope() + ["--no-pager", "status", "--"] + names
+    if verb == "logs" and words:
+        unit = engine.unit(words[0])
+        if engine.account:
+            return ["journalctl", "_SYSTEMD_USER_UNIT=" + unit, "+", "USER_UNIT=" + unit] + words[
+                1:
+            ]
+        return ["journalctl", "--unit=" + unit] + words[1:]
+    if verb in ("start", "stop", "restart") and words:
+        names = [engine.unit(word) for word in words]
+        return ["systemctl"] + engine.scope() + [verb, "--"] + names
+    if verb == "systemctl" and words:
+        return ["systemctl"] + engine.scope() + words
+    if verb == "podman" and words:
+        return engine.account_command(["podman"] + words, terminal)
+    if verb == "shell" and not words:
+        return engine.account_command(["/bin/bash", "-l"], terminal)
+    raise Mistake("%s: unknown, or it wants more words. See onehop --help" % verb)
+
+
+def overview(known):
+    """Every unit with its state, a line each."""
+    for engine in known.values():
+        command = ["systemctl"] + engine.scope()
+        command += ["show", "--property=Id,ActiveState,SubState", "--"] + engine.units
+        out = subprocess.run(command, stdout=subprocess.PIPE, check=False).stdout.decode()
+        for block in out.strip().split("\n\n"):
+            item = dict(line.partition("=")[::2] for line in block.split("\n"))
+            state = "%s (%s)" % (item.get("ActiveState", "?"), item.get("SubState", "?"))
+            print("%-12s %-40s %s" % (engine.name, item.get("Id", "?"), state))
+
+
+def main(words):
+    """The command; its exit status."""
+    if os.geteuid() != 0:
+        sys.stderr.write("onehop: this needs root: sudo onehop %s\n" % " ".join(words))
+        return 1
+    known = engines()
+    if words and words[0] in ("-h", "--help", "help"):
+        sys.stdout.write(USAGE.format(engines=", ".join(known) or "none yet"))
+        return 0
+    if not words:
+        overview(known)
+        return 0
+    try:
+        if words[0] not in known:
+            raise Mistake("no engine %s: there is %s" % (words[0], ", ".join(known) or "none yet"))
+        engine = known[words[0]]
+        if len(words) == 1:
+            raise Mistake("%s what? See onehop --help" % words[0])
+        if words[1] == "units":
+            print("\n".join(engine.units))
+            return 0
+        return subprocess.call(command_line(engine, words[1], words[2:], sys.stdin.isatty()))
+    except Mistake as mistake:
+        sys.stderr.write("onehop: %s\n" % mistake)
+        return 2
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

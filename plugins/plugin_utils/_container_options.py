@@ -1,0 +1,205 @@
+# SPDX-FileCopyrightText: The OneHop authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Variables and model keys that engines in containers share.
+
+This plugin util is private to the collection.
+"""
+
+from __future__ import annotations
+
+from ansible_collections.onehop.llm.plugins.plugin_utils import _engine_options as shared
+from ansible_collections.onehop.llm.plugins.plugin_utils._schema import Option
+
+CREDENTIAL_KEYS = (
+    Option(
+        "environment",
+        "environment_name",
+        "Environment variable that gets the secret's text, for what the engine reads from nowhere "
+        "else. Otherwise the secret is the file C(${cred:NAME}).",
+        default=None,
+    ),
+)
+SECTIONS = ("unit_config", "container_config", "service_config")
+"""Keys of a model that are sections of its unit."""
+CACHE = "/root/.cache/huggingface"
+"""Where a container finds its cache."""
+
+
+def by_environment(credential: str, variable: str) -> str:
+    """The mend for a secret that an engine reads from its environment."""
+    return (
+        f"Make it a credential: credentials: {{{credential}: {{source: /path, "
+        f"environment: {variable}}}}}"
+    )
+
+
+def sections() -> tuple[Option, ...]:
+    """Overrides of a Quadlet's sections."""
+    return (
+        shared.section("unit_config", "Unit"),
+        shared.section("container_config", "Container"),
+        shared.section("service_config", "Service"),
+    )
+
+
+def image_options(prefix: str, image: str, tag: str | None) -> tuple[Option, ...]:
+    """Which image: ``prefix`` stands before each name."""
+    return (
+        Option(f"{prefix}image", "image", "The image, without a tag.", default=image),
+        Option(
+            f"{prefix}tag",
+            "tag",
+            "Tag of the image. A digest wins over a default tag.",
+            default=tag,
+        ),
+        Option(
+            f"{prefix}digest",
+            "checksum",
+            "Digest of the image instead of a tag: C(sha256:) and 64 hexadecimal digits.",
+            default=None,
+        ),
+    )
+
+
+def role_options(role: str, title: str, image: str) -> tuple[Option, ...]:
+    """Variables of a role whose workers are rootless containers."""
+    return (
+        *image_options(f"{role}_", image, None),
+        Option(
+            f"{role}_image_archives",
+            "map",
+            "Archives to load images from instead of pulling them, by the image with its tag or "
+            "digest: paths on the host of OCI or Docker archives.",
+            default={},
+            key_type="image_reference",
+            elements="path",
+            example={f"{image}:v1": "/srv/images/engine.tar"},
+        ),
+        Option(
+            f"{role}_registries",
+            "map",
+            "Registries that want a login, by their name.",
+            default={},
+            key_type="route_name",
+            keys=(
+                Option("username", "str", "The account's name."),
+                Option("password", "str", "Its password or token, from a vault.", secret=True),
+            ),
+            example={"docker.io": {"username": "ann", "password": "{{ vault_docker_token }}"}},
+        ),
+        Option(
+            f"{role}_user",
+            "account",
+            f"The system account that runs the containers. The role makes C({role}); with another "
+            "name the account is its owner's, and only checked.",
+            default=role,
+        ),
+        Option(f"{role}_uid", "positive", "Its uid; a free one unless given.", default=None),
+        Option(
+            f"{role}_group",
+            "account",
+            f"Its primary group; O({role}_user) unless given.",
+            default=None,
+        ),
+        Option(
+            f"{role}_gid",
+            "positive",
+            f"The group's gid; O({role}_uid) unless given, or else a free one.",
+            default=None,
+        ),
+        Option(
+            f"{role}_data_dir",
+            "path",
+            "The account's home, which holds its images. Its file system has to carry overlayfs.",
+            default=f"/var/lib/{role}",
+        ),
+        Option(
+            f"{role}_cache_dir",
+            "path",
+            "Directory for weights and compiled kernels, shared by the workers of this engine.",
+            default=f"/var/cache/{role}",
+        ),
+        Option(
+            f"{role}_subuid_start",
+            "positive",
+            "First of the uids that its containers' users map to; a free range unless given.",
+            default=None,
+        ),
+        Option(f"{role}_subuid_count", "positive", "How many these are.", default=65536),
+        Option(
+            f"{role}_subgid_start",
+            "positive",
+            f"First of the gids; O({role}_subuid_start) unless given.",
+            default=None,
+        ),
+        Option(
+            f"{role}_subgid_count",
+            "positive",
+            f"How many these are; O({role}_subuid_count) unless given.",
+            default=None,
+        ),
+        Option(
+            f"{role}_devices",
+            "list",
+            "Devices for every model: CDI names or device nodes. Unless given, all GPUs where a "
+            "CDI spec lists some, and none otherwise.",
+            default=None,
+            elements="device",
+            example=["nvidia.com/gpu=0"],
+        ),
+        *liveness_options(f"{role}_", 12),
+    )
+
+
+def liveness_options(prefix: str, retries: int) -> tuple[Option, ...]:
+    """When a worker that was ready is taken for dead."""
+    return (
+        Option(
+            f"{prefix}liveness_interval",
+            "positive",
+            "Seconds between two questions whether a worker is alive.",
+            default=10,
+        ),
+        Option(
+            f"{prefix}liveness_timeout",
+            "positive",
+            "Seconds that it may take for an answer.",
+            default=5,
+        ),
+        Option(
+            f"{prefix}liveness_retries",
+            "positive",
+            "How many questions in a row it may leave unanswered before it is restarted.",
+            default=retries,
+        ),
+    )
+
+
+def model_keys(role: str, *, sockets: bool) -> tuple[Option, ...]:
+    """Keys of a model that a rootless container serves."""
+    return (
+        Option(
+            "model",
+            "str",
+            "What is served: a repository of the Hugging Face hub, or a path on the host, which "
+            "the worker gets to see read-only.",
+            example="Qwen/Qwen3-8B",
+        ),
+        *shared.model_keys(role, sockets=sockets, credential_keys=CREDENTIAL_KEYS),
+        Option("tag", "tag", f"O({role}_tag) for this model.", default=None),
+        Option("digest", "checksum", f"O({role}_digest) for this model.", default=None),
+        Option(
+            "devices",
+            "list",
+            f"O({role}_devices) for this model; they replace them.",
+            default=None,
+            elements="device",
+        ),
+        Option(
+            "shm_size",
+            "size",
+            "Size of the container's own /dev/shm, which engines use between GPUs.",
+            default="32g",
+        ),
+        *sections(),
+    )

@@ -1,0 +1,230 @@
+# SPDX-FileCopyrightText: The OneHop authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the plan has of engines that run in rootless containers.
+
+This plugin util is private to the collection.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ansible_collections.onehop.llm.plugins.plugin_utils import (
+    _container_options,
+    _credentials,
+)
+from ansible_collections.onehop.llm.plugins.plugin_utils._engines import Container, Engine
+from ansible_collections.onehop.llm.plugins.plugin_utils._problems import Problems
+
+SECTIONS = _container_options.SECTIONS
+"""Keys of a model that are sections of its unit."""
+SECRETS_INSIDE = "/run/secrets"
+"""Where a container finds its credentials."""
+
+_PATH = re.compile(r"(?:[A-Za-z0-9._-]+=)?(/[^:\x00-\x1f]+)\Z")
+"""A value that is a path, or a name with one: a LoRA adapter's, say."""
+_KERNEL = ("/dev", "/proc", "/sys", "/run/secrets")
+_MANAGED_KEYS = frozenset(
+    ("ContainerName", "Entrypoint", "Exec", "Image", "Notify", "PublishPort", "Pull", "Rootfs")
+)
+_MANAGED_SERVICE_KEYS = frozenset(("ExecStart", "Group", "Type", "User"))
+_PUBLISHING = re.compile(r"--(net|network|publish|publish-all)(=|\Z)|-[pP]")
+"""Words of podman by which a worker would listen for the network."""
+
+
+def read(engine: Engine, variables: Mapping[str, Any], problems: Problems) -> dict[str, Any]:
+    """What all of the engine's workers share: ``account``, ``image_archives``, ``registries``."""
+    role = engine.role
+    if variables[f"{role}_user"] == "root":
+        problems.add(f"{role}_user", "is root", "Name an account of its own", "root")
+    check_image(f"{role}_", None, variables[f"{role}_tag"], variables[f"{role}_digest"], problems)
+    return {
+        "account": _account(role, variables),
+        "image_archives": variables[f"{role}_image_archives"],
+        "registries": sorted(variables[f"{role}_registries"]),
+    }
+
+
+def _account(role: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+    name = variables[f"{role}_user"]
+    uid, start = variables[f"{role}_uid"], variables[f"{role}_subuid_start"]
+    count = variables[f"{role}_subuid_count"]
+    return {
+        "name": name,
+        "group": variables[f"{role}_group"] or name,
+        "uid": uid,
+        "gid": variables[f"{role}_gid"] or uid,
+        "managed": name == role,
+        "home": variables[f"{role}_data_dir"],
+        "cache": variables[f"{role}_cache_dir"],
+        "subuids": {"start": start, "count": count},
+        "subgids": {
+            "start": variables[f"{role}_subgid_start"] or start,
+            "count": variables[f"{role}_subgid_count"] or count,
+        },
+        "open_files_limit": variables[f"{role}_open_files_limit"],
+    }
+
+
+def account_ranges(account: Mapping[str, Any]) -> Iterator[tuple[str, int, int]]:
+    """The ranges that were given: the option's name, the first id and the one behind the last."""
+    for name in ("subuid", "subgid"):
+        given = account[f"{name}s"]
+        if given["start"] is not None:
+            yield f"{name}_start", given["start"], given["start"] + given["count"]
+
+
+def worker(
+    engine: Engine,
+    where: str,
+    model: Mapping[str, Any],
+    spec: Mapping[str, Any],
+    own: Mapping[str, Any],
+    variables: Mapping[str, Any],
+    problems: Problems,
+) -> dict[str, Any]:
+    """What a worker has beside what every worker has."""
+    role = engine.role
+    check_sections(where, model, problems)
+    found = image(role, where, model, variables, problems)
+    shown = volumes(engine, where, model["model"], spec["settings"], problems)
+    devices = model["devices"]
+    return {
+        "model": model["model"],
+        "account": own["account"]["name"],
+        "group": own["account"]["group"],
+        "image": found,
+        "cache": own["account"]["cache"],
+        "volumes": shown,
+        "devices": variables[f"{role}_devices"] if devices is None else devices,
+        "shm_size": model["shm_size"],
+        "liveness": {
+            key: variables[f"{role}_liveness_{key}"] for key in ("interval", "timeout", "retries")
+        },
+        **secrets(spec["unit"], model["credentials"]),
+    }
+
+
+def secrets(unit: str, credentials: Mapping[str, Any]) -> dict[str, Any]:
+    """The worker's secrets: files below our own directory, which its account can read.
+
+    ``credentials`` are their paths, ``sources`` where the host has those that it keeps itself, and
+    ``variables`` the environment variables that some of them are for.
+    """
+    return {
+        "credentials": {name: f"{_credentials.SECRETS}/{unit}/{name}" for name in credentials},
+        "sources": {
+            name: credential["source"]
+            for name, credential in credentials.items()
+            if credential["source"] is not None
+        },
+        "variables": {
+            name: credential["environment"]
+            for name, credential in credentials.items()
+            if credential["environment"]
+        },
+    }
+
+
+def image(
+    role: str,
+    where: str,
+    model: Mapping[str, Any],
+    variables: Mapping[str, Any],
+    problems: Problems,
+) -> str:
+    """The image of a model with its tag or digest; the model's own win over the role's."""
+    name = variables[f"{role}_image"]
+    check_image(f"{where}.", None, model["tag"], model["digest"], problems)
+    tag, digest = model["tag"], model["digest"]
+    if not tag and not digest:
+        tag, digest = variables[f"{role}_tag"], variables[f"{role}_digest"]
+    if not tag and not digest:
+        problems.add(
+            f"{role}_tag",
+            f"is missing, and {where} has neither tag nor digest",
+            "Write the version to run, such as v0.33.0; a tag that moves makes hosts differ",
+        )
+    return f"{name}@{digest}" if digest else f"{name}:{tag}"
+
+
+def check_image(
+    prefix: str, default: str | None, tag: str | None, digest: str | None, problems: Problems
+) -> None:
+    """Note a tag beside a digest; ``default`` is a tag that nobody may have written."""
+    if tag and digest and tag != default:
+        problems.add(f"{prefix}digest", "is given beside a tag", "Keep the one that shall be used")
+
+
+def check_sections(where: str, model: Mapping[str, Any], problems: Problems) -> None:
+    """Note keys of sections that are the role's, or that would open a worker to the network."""
+    for key in sorted(set(model["container_config"]) & _MANAGED_KEYS):
+        problems.add(
+            f"{where}.container_config.{key}",
+            "is set by the role",
+            "Remove it: a key of the model says it",
+        )
+    for key in sorted(set(model["service_config"]) & _MANAGED_SERVICE_KEYS):
+        problems.add(f"{where}.service_config.{key}", "is set by the role", "Remove it")
+    network = model["container_config"].get("Network")
+    if "host" in (network if isinstance(network, list) else [network]):
+        problems.add(
+            f"{where}.container_config.Network",
+            "would have the worker listen for everybody in reach",
+            "Remove it: the router is the way to a worker",
+            "host",
+        )
+    arguments = model["container_config"].get("PodmanArgs", [])
+    for line in arguments if isinstance(arguments, list) else [arguments]:
+        if any(_PUBLISHING.match(word) for word in _words(str(line))):
+            problems.add(
+                f"{where}.container_config.PodmanArgs",
+                "would have the worker listen for everybody in reach",
+                "Remove it: the router is the way to a worker",
+                line,
+            )
+
+
+def _words(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError:
+        return text.split()
+
+
+def volumes(
+    engine: Engine, where: str, model: str | None, settings: Mapping[str, Any], problems: Problems
+) -> dict[str, str]:
+    """Paths of the host that the engine is pointed to, with the variable that does so."""
+    assert isinstance(engine.runtime, Container)
+    found = dict.fromkeys(_paths(model), f"{where}.model")
+    for flag, value in settings.items():
+        if flag.replace("_", "-") not in engine.runtime.not_paths:
+            found.update(dict.fromkeys(_paths(value), f"{where}.settings.{flag}"))
+    for path, variable in found.items():
+        if path == "/" or any(path == root or path.startswith(f"{root}/") for root in _KERNEL):
+            problems.add(
+                variable,
+                "cannot be shown to a container",
+                "Put it elsewhere, such as below /srv; a path inside of the image goes into "
+                "extra_args",
+                path,
+            )
+    return found
+
+
+def _paths(value: Any) -> Iterator[str]:
+    """Every path in a value, however deep."""
+    if isinstance(value, str):
+        found = _PATH.match(value)
+        if found:
+            yield found.group(1).rstrip("/") or "/"
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _paths(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _paths(item)
