@@ -44,6 +44,8 @@ class ActionModule(Action):
             result.update(failed=True, msg="\n".join(problems))
             return result
         result.update(changed=False, plan=plan.data())
+        if plan.warnings:
+            result["warnings"] = plan.warnings
         return result
 
     def _this_host(self, task_vars: dict[str, Any]) -> _plan.Host:

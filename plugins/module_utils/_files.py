@@ -90,7 +90,9 @@ class Directory(object):
     def diff(self):
         """Before and after, for Ansible's diff."""
         before = ""
-        if os.path.lexists(self.path):
+        if os.path.islink(self.path) or os.path.isfile(self.path):
+            before = "(no directory)\n"
+        elif os.path.lexists(self.path):
             before = "(%s)\n" % self._words(*self._is())
         return {
             "before_header": self.path,

@@ -46,7 +46,10 @@ class Images(object):
         self.manager.forgive([unit])
         if archive:
             # Under its own name whatever the archive calls it.
-            words = ["podman", "pull", archive_source(archive)]
+            try:
+                words = ["podman", "pull", archive_source(archive)]
+            except (OSError, tarfile.TarError) as error:
+                return "%s is no tar archive: %s" % (archive, error)
         else:
             words = ["podman", "pull"]
             words += ["--authfile=" + authentication] if authentication else []
@@ -64,7 +67,7 @@ class Images(object):
         if shown["ActiveState"] in ("active", "activating", "deactivating"):
             return {"state": "fetching", "said": said, "bytes": self._written(unit)}
         if shown["ActiveState"] == "failed":
-            self.manager.forgive([unit])
+            # It stays so until the next attempt, for it may be looked at again.
             return {"state": "failed", "said": said, "bytes": 0}
         if self._id(reference) is None:
             return self._name(reference, said if archive else [])

@@ -52,9 +52,9 @@ class Engine(object):
 
     def unit(self, model):
         """The unit that serves a model, or that is called so."""
+        stems = (model, "%s-%s" % (self.name.replace("_", "-"), model), "onehop-" + model)
         for name in self.units:
-            stem = name.rpartition(".")[0]
-            if model in (name, stem) or stem.endswith("-" + model):
+            if name == model or name.rpartition(".")[0] in stems:
                 return name
         raise Mistake(
             "%s has no unit for %s: it has %s" % (self.name, model, ", ".join(self.units) or "none")
@@ -140,7 +140,9 @@ def main(words):
         if words[1] == "units":
             print("\n".join(engine.units))
             return 0
-        return subprocess.call(command_line(engine, words[1], words[2:], sys.stdin.isatty()))
+        command = command_line(engine, words[1], words[2:], sys.stdin.isatty())
+        sys.stdout.flush()
+        os.execvp(command[0], command)
     except Mistake as mistake:
         sys.stderr.write("onehop: %s\n" % mistake)
         return 2

@@ -78,6 +78,11 @@ def owners():
     return sorted(name[: -len(".json")] for name in names if name.endswith(".json"))
 
 
+def held_by_others(owner):
+    """Paths on the lists of other owners: programs and directories that several share."""
+    return {path for name in owners() if name != owner for path in Owned(name).things["paths"]}
+
+
 def foreign(path, owned):
     """Whether somebody else made the file at ``path``."""
     content = read(path)

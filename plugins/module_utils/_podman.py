@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 
 OLDEST = (4, 6)
 """The first whose generator reads Quadlets that root keeps for an account."""
@@ -18,10 +19,9 @@ _FOREIGN = ("9p", "cifs", "ecryptfs", "exfat", "msdos", "nfs", "nfs4", "ntfs3", 
 
 def version(run):
     """Podman's version, such as 5.4.2; ``None`` where there is none."""
-    try:
-        status, out, dummy = run(["podman", "--version"])
-    except OSError:
+    if shutil.which("podman") is None:
         return None
+    status, out, dummy = run(["podman", "--version"])
     found = re.search(r"(\d+(?:\.\d+)+)", out) if status == 0 else None
     return found.group(1) if found else None
 

@@ -192,10 +192,18 @@ def source():
     """Where the host takes its ranges from, by nsswitch.conf(5): ``files`` unless it says more."""
     try:
         with open(NSSWITCH) as file:
-            found = re.findall(r"^\s*subid:\s*(\S+)", file.read(), re.MULTILINE)
+            found = re.findall(r"^[ \t]*subid:[ \t]*(\S+)", file.read(), re.MULTILINE)
     except OSError:
         found = []
     return found[-1] if found else "files"
+
+
+def _is_there(user):
+    try:
+        pwd.getpwnam(user)
+    except KeyError:
+        return False
+    return True
 
 
 def complaints(needs):
@@ -226,6 +234,9 @@ def complaints(needs):
                         given["count"],
                         clash,
                     )
+            elif not _is_there(account["name"]):
+                # Another complaint says so.
+                continue
             elif not any(item.count >= given["count"] for item in of(account["name"], known)):
                 yield (
                     "%s_user = %s: has no range of %d ids in %s. Give it one: usermod --add-sub%ss "

@@ -11,11 +11,19 @@ import os
 import shutil
 
 from ansible_collections.onehop.llm.plugins.module_utils import _files, _stamp, _unit_places
-from ansible_collections.onehop.llm.plugins.module_utils._owned import Owned, foreign
+from ansible_collections.onehop.llm.plugins.module_utils._owned import (
+    Owned,
+    foreign,
+    held_by_others,
+)
 from ansible_collections.onehop.llm.plugins.module_utils._systemd import Systemd, started_at
 
 _CLOCK = 1
 """Seconds by which a file's time and a process's may be apart."""
+_VOLATILE = "/run"
+"""Where a directory goes with what is in it."""
+_EMPTIED = ("/etc/onehop", "/etc/systemd/user", _VOLATILE)
+"""Where a directory goes once the last file in it has gone."""
 
 
 def _text(unit, stamp):
@@ -165,7 +173,9 @@ class UnitSet(object):
         changed = [thing for thing in wanted if thing.differs()]
         paths = [thing.path for thing in wanted]
         paths += [path for unit in self.units for path in unit.get("sockets", [])]
-        orphans = [path for path in self.owned.things["paths"] if path not in paths]
+        left = [path for path in self.owned.things["paths"] if path not in paths]
+        shared = held_by_others(self.owned.owner)
+        orphans = [path for path in left if path not in shared]
         names: dict = {"units": [], "user_units": []}
         names[self.place.kind] = [self.place.noted(unit["name"]) for unit in self.units]
         gone = {
@@ -185,9 +195,9 @@ class UnitSet(object):
                 self._reload(gone)
             for kind in sorted(gone):
                 self.owned.drop(kind, gone[kind])
-            for name in removed:
+            for name in set(removed) - {unit["name"] for unit in self.units}:
                 self.owned.salts.pop(name, None)
-            self.owned.drop("paths", orphans)
+            self.owned.drop("paths", left)
             self.owned.save()
         return {"changed": bool(changed or orphans or removed), "diff": diff, "removed": removed}
 
@@ -207,20 +217,21 @@ class UnitSet(object):
 
     def _reload(self, gone):
         """Have the managers that are concerned read their units again."""
-        others = _unit_places.user_places(self.run, gone["user_units"])
-        for place in [self.place] + [place for place, dummy in others]:
-            place.manager.reload()
+        self.place.manager.reload()
+        for place, dummy in _unit_places.user_places(self.run, gone["user_units"]):
+            if place.account != self.place.account:
+                place.manager.reload()
 
     def _remove(self, paths):
         for path in paths:
             if os.path.isdir(path) and not os.path.islink(path):
-                if path.startswith("/run/"):
+                if path.startswith(_VOLATILE + "/"):
                     shutil.rmtree(path)
                 else:
                     _files.remove_empty(path, os.path.dirname(path))
             elif os.path.lexists(path):
                 os.unlink(path)
-            for stop in ("/etc/onehop", "/run"):
+            for stop in _EMPTIED:
                 _files.remove_empty(os.path.dirname(path), stop)
 
 

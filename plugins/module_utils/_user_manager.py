@@ -12,11 +12,14 @@ from __future__ import annotations
 
 import os
 import pwd
+import socket
 
 from ansible_collections.onehop.llm.plugins.module_utils._systemd import Systemd
 
 QUADLETS = "/etc/containers/systemd/users"
 """Where root keeps the Quadlets of accounts, below their uid: they cannot edit them."""
+PRIVATE = "/run/user/%d/systemd/private"
+"""Where an account's manager can be asked by its own account and by root."""
 LINGER = "/var/lib/systemd/linger"
 _NOBODY = {"MainPID": "0", "ActiveState": "inactive", "SubState": "dead", "LoadState": "not-found"}
 
@@ -40,9 +43,19 @@ def lingers(account):
 
 
 def runs(account):
-    """Whether the account's manager is there now."""
+    """Whether the account's manager is there now: its socket outlives it for a while.
+
+    Asking by ``-M`` would start one, which goes away again on its own.
+    """
     uid = uid_of(account)
-    return uid is not None and os.path.exists("/run/user/%d/systemd/private" % uid)
+    if uid is None:
+        return False
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        try:
+            client.connect(PRIVATE % uid)
+        except OSError:
+            return False
+    return True
 
 
 class UserSystemd(Systemd):

@@ -27,7 +27,8 @@ def main(arguments):
     for pair in arguments[1:split]:
         flag, dummy, path = pair.partition("=")
         with open(path) as file:
-            words += ["--" + flag, file.read().strip()]
+            # In one word: a secret may begin with a dash.
+            words.append("--%s=%s" % (flag, file.read().strip()))
     module = find(arguments[0].split(","))
     sys.argv = [module] + words + arguments[split + 1 :]
     runpy.run_module(module, run_name="__main__", alter_sys=True)

@@ -262,7 +262,7 @@ def account_or_nobody(user):
 
 
 def readable(path, user):
-    """Whether an account can read the file, asked as that account in the workers' group.
+    """Whether an account can read the file, asked as that account, also in the workers' group.
 
     So the directories above and access control lists count too.
     """
@@ -271,8 +271,8 @@ def readable(path, user):
         try:
             entry = account_or_nobody(user)
             groups = [found.gr_gid for found in grp.getgrall() if found.gr_name == WORKERS]
-            os.initgroups(user, (groups + [entry.pw_gid])[0])
-            os.setgid((groups + [entry.pw_gid])[0])
+            os.setgroups(groups + os.getgrouplist(user, entry.pw_gid))
+            os.setgid(entry.pw_gid)
             os.setuid(entry.pw_uid)
             os._exit(0 if os.access(path, os.R_OK) else 1)
         except OSError:
@@ -353,7 +353,7 @@ def main():
     else:
         problems += missing
     if problems:
-        module.fail_json(msg="\n".join(problems))
+        module.fail_json(msg="\n".join(problems), facts=found)
     module.exit_json(changed=False, facts=found)
 
 

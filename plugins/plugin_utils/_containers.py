@@ -7,6 +7,7 @@ This plugin util is private to the collection.
 
 from __future__ import annotations
 
+import posixpath
 import re
 import shlex
 from collections.abc import Iterator, Mapping
@@ -24,7 +25,7 @@ SECTIONS = _container_options.SECTIONS
 SECRETS_INSIDE = "/run/secrets"
 """Where a container finds its credentials."""
 
-_PATH = re.compile(r"(?:[A-Za-z0-9._-]+=)?(/[^:\x00-\x1f]+)\Z")
+_PATH = re.compile(r"(?:[A-Za-z0-9._-]+=)?(/[^:\x00-\x1f]*)\Z")
 """A value that is a path, or a name with one: a LoRA adapter's, say."""
 _KERNEL = ("/dev", "/proc", "/sys", "/run/secrets")
 _MANAGED_KEYS = frozenset(
@@ -40,6 +41,14 @@ def read(engine: Engine, variables: Mapping[str, Any], problems: Problems) -> di
     role = engine.role
     if variables[f"{role}_user"] == "root":
         problems.add(f"{role}_user", "is root", "Name an account of its own", "root")
+    for key in ("cache_dir", "data_dir"):
+        if ":" in variables[f"{role}_{key}"]:
+            problems.add(
+                f"{role}_{key}",
+                "holds a colon, and Podman cannot mount such a path",
+                "Write another",
+                variables[f"{role}_{key}"],
+            )
     check_image(f"{role}_", None, variables[f"{role}_tag"], variables[f"{role}_digest"], problems)
     return {
         "account": _account(role, variables),
@@ -205,7 +214,9 @@ def volumes(
         if flag.replace("_", "-") not in engine.runtime.not_paths:
             found.update(dict.fromkeys(_paths(value), f"{where}.settings.{flag}"))
     for path, variable in found.items():
-        if path == "/" or any(path == root or path.startswith(f"{root}/") for root in _KERNEL):
+        if path != posixpath.normpath("/" + path.lstrip("/")):
+            problems.add(variable, "is no plain path", "Write it without .., . and //", path)
+        elif path == "/" or any(path == root or path.startswith(f"{root}/") for root in _KERNEL):
             problems.add(
                 variable,
                 "cannot be shown to a container",

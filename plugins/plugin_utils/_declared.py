@@ -16,6 +16,7 @@ from ansible_collections.onehop.llm.plugins.plugin_utils._problems import Proble
 
 _SETTING = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 _SECTION_KEY = re.compile(r"[A-Za-z][A-Za-z0-9]*\Z")
+_LOWEST_PORT = 1024
 _SHORTEST = 3
 """Letters of a managed flag that a parser may take for the whole, and that are no flag themselves."""
 _ON_SHOW = "a secret, which every user of the host could read in the argument list"
@@ -75,6 +76,17 @@ def _empty_word(where: str, problems: Problems) -> None:
         "holds an empty word, which Quadlet cannot pass on",
         "Write settings with a single text, which is joined to its flag: chat-template: ''",
     )
+
+
+def port(where: str, given: int | None, problems: Problems) -> None:
+    """Note a port that an account cannot have."""
+    if given is not None and given < _LOWEST_PORT:
+        problems.add(
+            where,
+            "is a port that only root may listen on, and no worker is root",
+            f"Write a port from {_LOWEST_PORT} to 65535",
+            given,
+        )
 
 
 def section(where: str, given: Mapping[str, Any], problems: Problems) -> None:

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Known signatures of a worker that does not start, with what to do: rows, first match wins.
 
-The messages are the engines' own (llama.cpp 0.7.0) and systemd's.
+The messages are the engines' own (llama.cpp 0.7.0, vLLM 0.32, SGLang 0.5), Podman's and systemd's.
 
 This plugin util is private to the collection.
 """
@@ -18,6 +18,37 @@ _ROWS: tuple[tuple[str, str], ...] = (
         r"error: invalid argument: (\S+)",
         "llama-server does not know {0}. Look it up in llama-server --help; settings are written "
         "without the leading dashes",
+    ),
+    (
+        r"error: unrecognized arguments: (.+)",
+        "the engine of this version does not know {0}. Look it up in its documentation; settings are "
+        "written without the leading dashes",
+    ),
+    (
+        r"error: argument (\S+): (.+)",
+        "the engine refuses what {0} is set to: {1}",
+    ),
+    (
+        r"(?i)Free memory on device .* is less than desired GPU memory utilization",
+        "other processes hold memory of the GPU. Lower gpu-memory-utilization, or give the model "
+        "another of its devices",
+    ),
+    (
+        r"(?i)No available memory for the cache blocks|KV cache is needed, which is larger than",
+        "the model leaves too little memory for its context. Lower max-model-len, or raise "
+        "gpu-memory-utilization",
+    ),
+    (
+        r"(?i)Not enough memory.*mem-fraction-static|mem_fraction_static",
+        "the model leaves too little memory. Raise mem-fraction-static, or lower context-length",
+    ),
+    (
+        r"(?i)unresolvable CDI devices (.+)",
+        "no CDI spec of the host knows {0}. See podman and nvidia-ctk cdi list",
+    ),
+    (
+        r"(?i)error: (?:.*: )?(\S+): image not known",
+        "the account does not have the image {0} any more. The next run fetches it",
     ),
     (
         r"(?i)couldn't bind|bind.*(?:address already in use|failed)|address already in use",

@@ -240,6 +240,9 @@ def plan(
 def _check(given: Mapping[str, Any], problems: Problems) -> None:
     if given["port"] is None:
         problems.add(f"{VARIABLE}.port", "is missing", "Write a free port")
+    _declared.port(f"{VARIABLE}.port", given["port"], problems)
+    if given["enable_metrics"]:
+        _declared.port(f"{VARIABLE}.metrics_port", given["metrics_port"], problems)
     try:
         ipaddress.ip_address(given["bind_address"])
     except ValueError:

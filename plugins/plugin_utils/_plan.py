@@ -47,6 +47,7 @@ class Plan:
 
     hosts: dict[str, dict[str, Any]] = field(default_factory=dict)
     routes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
     def data(self) -> dict[str, Any]:
@@ -86,6 +87,7 @@ def make(hosts: Iterable[Host], *, complete: bool = True) -> Plan:
         if complete and router and router["router_enable"]:
             _router.check(router, plan.routes, problems)
         plan.problems += problems.found
+        plan.warnings += _shared_devices(host.name, plan.hosts[host.name])
     plan.problems.sort()
     return plan
 
@@ -149,6 +151,25 @@ def _collisions(host: Mapping[str, Any], problems: Problems) -> None:
                 "Give the model another name",
             )
     _account_collisions(host, problems)
+
+
+def _shared_devices(name: str, host: Mapping[str, Any]) -> list[str]:
+    """A warning where engines share a device: no order crosses their accounts when a host boots.
+
+    Where nobody names devices, each gets all of them.
+    """
+    users: dict[str, set[str]] = {}
+    for worker in _workers_of(host):
+        if "account" in worker:
+            for device in ["all GPUs"] if worker["devices"] is None else worker["devices"]:
+                users.setdefault(device, set()).add(worker["account"])
+    return [
+        f"{name}: {' and '.join(sorted(accounts))} both use {device}. After a boot their workers start "
+        "at the same time, and each may find the memory free that the other one takes. Name other "
+        "devices, or give both a fixed share of the memory."
+        for device, accounts in sorted(users.items())
+        if len(accounts) > 1
+    ]
 
 
 def _account_collisions(host: Mapping[str, Any], problems: Problems) -> None:

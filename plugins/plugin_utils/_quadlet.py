@@ -5,7 +5,8 @@
 What a generator makes of these lines was seen with the ones of Podman 5.4 and 5.8: ``Exec=`` and
 ``Environment=`` are split like systemd's lines and quoted anew, ``%`` and ``$`` are left for
 systemd to expand; ``Volume=`` and ``Health…=`` are taken as they stand; an empty word of ``Exec=``
-ends it. Both ``Health…Timeout=`` of 5.4 wait for the command, so the command has a limit itself.
+ends it, and the word ``;`` comes out bare, where systemd ends a command. Both ``Health…Timeout=`` of
+5.4 wait for the command, so the command has a limit itself.
 
 This plugin util is private to the collection.
 """
@@ -46,6 +47,9 @@ _START_INTERVAL = 10
 """Seconds between two looks whether it is time to watch a worker's liveness."""
 _PID_FILE = "%t/%N.pid"
 """Where conmon, the container's main process on the host, writes its number."""
+
+_NOTHING = "%i"
+"""Is empty, for systemd, in a unit without an instance, and a word for the generator."""
 
 _PIDS = f"--conmon-pidfile={_PID_FILE}"
 
@@ -105,8 +109,8 @@ def worker(spec: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
         "Documentation": "https://github.com/onehop/onehop.llm",
         "After": spec["after"],
         "Requires": spec["requires"],
-        "StartLimitBurst": 3,
-        "StartLimitIntervalSec": 3600,
+        "StartLimitBurst": 3 if engine.runtime.computes else 5,
+        "StartLimitIntervalSec": 3600 if engine.runtime.computes else 600,
     }
     container: Section = {
         "Image": literal(spec["image"]),
@@ -130,7 +134,7 @@ def worker(spec: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
     service: Section = {
         "LimitNOFILE": spec["open_files_limit"],
         "Restart": "always",
-        "RestartSec": 30,
+        "RestartSec": 30 if engine.runtime.computes else 10,
         "TimeoutStartSec": spec["start_timeout"],
         "TimeoutStopSec": engine.runtime.drain + 15,
     }
@@ -248,7 +252,7 @@ def _health(spec: Mapping[str, Any], runtime: Container) -> Section:
     The first success ends the start-up check; until then nothing is counted against it.
     """
     liveness = spec["liveness"]
-    ask = _ask(spec, runtime, liveness["timeout"])
+    ask = _in_command(_ask(spec, runtime, liveness["timeout"]))
     return {
         "HealthCmd": ask,
         "HealthInterval": f"{liveness['interval']}s",
@@ -296,6 +300,8 @@ class Assigned(Assignment):
 
 
 def _word(text: str) -> str:
+    if text in ("", ";"):
+        return f'"{_NOTHING}{text}"'
     return quoted(
         _credentials.replace(text, str, lambda name: f"{SECRETS_INSIDE}/{name}"), command=True
     )

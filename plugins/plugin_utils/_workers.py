@@ -27,8 +27,6 @@ from ansible_collections.onehop.llm.plugins.plugin_utils._problems import Proble
 RUNTIMES: dict[type, Any] = {Native: _native, Container: _containers}
 """Who plans what an engine's kind of worker needs."""
 
-_LOWEST_PORT = 1024
-
 
 def read(engine: Engine, given: Mapping[str, Any], problems: Problems) -> dict[str, Any]:
     """An engine on one host: its ``workers`` in the order in which they start, and what they share.
@@ -128,13 +126,7 @@ def _check_listener(
             "is missing, and this engine listens on ports only",
             "Write a free port",
         )
-    if port is not None and port < _LOWEST_PORT:
-        problems.add(
-            f"{where}.port",
-            "is a port that only root may listen on, and no worker is root",
-            f"Write a port from {_LOWEST_PORT} to 65535",
-            port,
-        )
+    _declared.port(f"{where}.port", port, problems)
 
 
 def _check_model(

@@ -151,6 +151,8 @@ def all_steps() -> list[Step]:
         Step("lint", "all checks of scripts/lint", lint),
         tests_in("tests/unit"),
         tests_in("tests/router", "tests/conformance"),
+        # With the generators of the hosts' trees, which a first run builds.
+        tests_in("tests/quadlet"),
         Step("collection", "builds, installs, ships nothing else, and runs from there", collection),
         *(
             Step(f"molecule/{name}", "a deployment on throwaway hosts", partial(molecule, name))

@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+import datetime
 import http.server
 import socket
 import socketserver
+import ssl
 import subprocess
 import sys
 import threading
@@ -14,6 +16,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from ansible_collections.onehop.llm.plugins.module_utils import _wait_ready
 
@@ -46,6 +51,29 @@ class UnixServer(socketserver.UnixStreamServer):
     """On a unix socket."""
 
 
+def certificate(place: Path) -> Path:
+    """One that nobody has signed, for a name that is not the host's, with its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "elsewhere.example.com")])
+    now = datetime.datetime.now(datetime.UTC)
+    signed = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now)
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    path = place / "server.pem"
+    path.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        + signed.public_bytes(serialization.Encoding.PEM)
+    )
+    return path
+
+
 Serve = Callable[[list[int], str], tuple[str, list[str]]]
 
 
@@ -62,7 +90,11 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
             url = f"unix://{path}"
         else:
             tcp = http.server.HTTPServer(("127.0.0.1", 0), handler)
-            server, url = tcp, f"http://127.0.0.1:{tcp.server_port}"
+            server, url = tcp, f"{kind}://127.0.0.1:{tcp.server_port}"
+            if kind == "https":
+                context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+                context.load_cert_chain(certificate(tmp_path))
+                tcp.socket = context.wrap_socket(tcp.socket, server_side=True)
         servers.append(server)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         return url, handler.asked  # type: ignore[attr-defined]
@@ -85,7 +117,7 @@ def wait(pid: int, url: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
 
 
-@pytest.mark.parametrize("kind", ["tcp", "unix"])
+@pytest.mark.parametrize("kind", ["http", "https", "unix"])
 def test_waits_for_200_and_follows_no_redirect(
     serve: Serve, sleeper: subprocess.Popen[bytes], kind: str
 ) -> None:
@@ -96,7 +128,7 @@ def test_waits_for_200_and_follows_no_redirect(
 
 
 def test_ends_with_the_server(serve: Serve, sleeper: subprocess.Popen[bytes]) -> None:
-    url, asked = serve([503], "tcp")
+    url, asked = serve([503], "http")
     with wait(sleeper.pid, url) as process:
         while not asked:
             pass
@@ -119,6 +151,12 @@ def test_nobody_listening_yet_is_no_error(sleeper: subprocess.Popen[bytes]) -> N
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
         assert _wait_ready.status(f"http://127.0.0.1:{port}", "/health") is None
+
+
+def test_a_server_without_tls_is_not_ready_over_https(serve: Serve) -> None:
+    url, dummy = serve([200], "http")
+    assert _wait_ready.status(url, "/health") == 200
+    assert _wait_ready.status(url.replace("http:", "https:"), "/health") is None
 
 
 def test_usage() -> None:
