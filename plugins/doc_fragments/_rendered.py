@@ -37,6 +37,11 @@ options:
           stamp:
             description: Text put behind the unit's, with C({stamp}) in it.
             type: str
+          inputs:
+            description: Texts that belong to the stamp beside the unit's own.
+            type: list
+            elements: str
+            default: []
           secrets:
             description: Files whose contents belong to the stamp.
             type: list
@@ -76,7 +81,7 @@ options:
             type: str
             default: '0644'
       secrets:
-        description: Secrets, kept in files that only root can read.
+        description: Secrets, kept in files that only root and a group can read.
         type: list
         elements: dict
         default: []
@@ -88,5 +93,39 @@ options:
           content:
             description: The secret.
             type: str
+          source:
+            description: The file on the host that holds it, where it is not given.
+            type: str
+          variable:
+            description: The environment variable that it is for; the file is an assignment then.
+            type: str
+          group:
+            description: The group that may read it; only root unless given.
+            type: str
+      directories:
+        description: Directories that the units need.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          path:
+            description: Where it is.
+            type: str
             required: true
+          mode:
+            description: Its mode.
+            type: str
+            required: true
+          owner:
+            description: Its owner; root unless given.
+            type: str
+          group:
+            description: Its group; root unless given.
+            type: str
+      account:
+        description: The account whose manager runs the units; the system's unless given.
+        type: str
+      uid:
+        description: The account's uid where it is not there yet.
+        type: int
 """

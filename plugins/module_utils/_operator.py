@@ -116,7 +116,7 @@ def overview(known):
         for block in out.strip().split("\n\n"):
             item = dict(line.partition("=")[::2] for line in block.split("\n"))
             state = "%s (%s)" % (item.get("ActiveState", "?"), item.get("SubState", "?"))
-            print("%-12s %-40s %s" % (engine.name, item.get("Id", "?"), state))
+            sys.stdout.write("%-12s %-40s %s\n" % (engine.name, item.get("Id", "?"), state))
 
 
 def main(words):
@@ -138,7 +138,7 @@ def main(words):
         if len(words) == 1:
             raise Mistake("%s what? See onehop --help" % words[0])
         if words[1] == "units":
-            print("\n".join(engine.units))
+            sys.stdout.write("".join("%s\n" % unit for unit in engine.units))
             return 0
         command = command_line(engine, words[1], words[2:], sys.stdin.isatty())
         sys.stdout.flush()

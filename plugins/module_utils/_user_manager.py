@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import socket
 
 from ansible_collections.onehop.llm.plugins.module_utils._systemd import Systemd
@@ -21,6 +22,7 @@ QUADLETS = "/etc/containers/systemd/users"
 PRIVATE = "/run/user/%d/systemd/private"
 """Where an account's manager can be asked by its own account and by root."""
 LINGER = "/var/lib/systemd/linger"
+_EVENT = re.compile(r"\d{4}-\d\d-\d\d \S+ \S+ \S+ m=\S+ (container|image|volume|network) ")
 _NOBODY = {"MainPID": "0", "ActiveState": "inactive", "SubState": "dead", "LoadState": "not-found"}
 
 
@@ -97,6 +99,10 @@ class UserSystemd(Systemd):
         names = [name.rpartition(".")[0] + ".service" for name in made]
         shown = self.show(names)
         return [name for name in names if shown[name]["ActiveState"] in ("active", "activating")]
+
+    def _lines(self, command):
+        """Without what Podman notes of its own doings, which says nothing of a failure."""
+        return [line for line in Systemd._lines(self, command) if not _EVENT.match(line)]
 
     def command(self, *words):
         """The argument list that runs ``words`` as the account, with its manager's environment."""

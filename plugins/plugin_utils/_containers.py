@@ -17,7 +17,7 @@ from ansible_collections.onehop.llm.plugins.plugin_utils import (
     _container_options,
     _credentials,
 )
-from ansible_collections.onehop.llm.plugins.plugin_utils._engines import Container, Engine
+from ansible_collections.onehop.llm.plugins.plugin_utils._engines import Engine
 from ansible_collections.onehop.llm.plugins.plugin_utils._problems import Problems
 
 SECTIONS = _container_options.SECTIONS
@@ -208,10 +208,9 @@ def volumes(
     engine: Engine, where: str, model: str | None, settings: Mapping[str, Any], problems: Problems
 ) -> dict[str, str]:
     """Paths of the host that the engine is pointed to, with the variable that does so."""
-    assert isinstance(engine.runtime, Container)
     found = dict.fromkeys(_paths(model), f"{where}.model")
     for flag, value in settings.items():
-        if flag.replace("_", "-") not in engine.runtime.not_paths:
+        if flag.replace("_", "-") not in engine.container.not_paths:
             found.update(dict.fromkeys(_paths(value), f"{where}.settings.{flag}"))
     for path, variable in found.items():
         if path != posixpath.normpath("/" + path.lstrip("/")):

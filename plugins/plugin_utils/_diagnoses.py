@@ -72,9 +72,9 @@ _ROWS: tuple[tuple[str, str], ...] = (
         "there is not enough memory. Lower ctx-size or n-gpu-layers, or use a smaller quantisation",
     ),
     (
-        r"(?i)401|gated repo|access to model .* is restricted",
+        r"(?i)\b401\b.*(?:unauthori[sz]ed|client error)|gated repo|access to model .* is restricted",
         "the hub wants a token for this model. Put HF_TOKEN= into a file and name it in "
-        "environment_file",
+        "environment_file, or for a container make it a credential with environment: HF_TOKEN",
     ),
     (
         r"(?i)could not resolve host|name resolution|failed to download|HTTP request failed",

@@ -103,6 +103,20 @@ class Engine:
         own = [*self.model_flags, *self.port_flags, *self.socket_flags]
         return frozenset([*own, *self.managed_instead])
 
+    @property
+    def native(self) -> Native:
+        """What it runs as, where that is a program of the host."""
+        if isinstance(self.runtime, Native):
+            return self.runtime
+        raise TypeError(f"{self.role} runs in containers")
+
+    @property
+    def container(self) -> Container:
+        """What it runs as, where that is a container."""
+        if isinstance(self.runtime, Container):
+            return self.runtime
+        raise TypeError(f"{self.role} is a program of the host")
+
     def options(self) -> tuple[Option, ...]:
         """All variables of its role, the models last."""
         return (

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.onehop.llm.plugins.plugin_utils._engines import Engine, Native
+from ansible_collections.onehop.llm.plugins.plugin_utils._engines import Engine
 from ansible_collections.onehop.llm.plugins.plugin_utils._problems import Problems
 
 PROGRAMS = "/opt/onehop"
@@ -67,8 +67,7 @@ def worker(
 
 def _binary(engine: Engine, variables: Mapping[str, Any], problems: Problems) -> dict[str, Any]:
     role = engine.role
-    assert isinstance(engine.runtime, Native)
-    executable = engine.runtime.executable
+    executable = engine.native.executable
     archive, path = variables[f"{role}_archive"], variables[f"{role}_binary"]
     if archive and path:
         problems.add(

@@ -102,41 +102,40 @@ def worker(spec: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
     worker gets that names none), ``selinux`` (whether it is enforced) and ``python`` (a path).
     """
     engine = DESCRIPTIONS[spec["engine"]]
-    assert isinstance(engine.runtime, Container)
     podman = version(facts["podman"])
     unit: Section = {
         "Description": f"{engine.title} serving {spec['name']}",
         "Documentation": "https://github.com/onehop/onehop.llm",
         "After": spec["after"],
         "Requires": spec["requires"],
-        "StartLimitBurst": 3 if engine.runtime.computes else 5,
-        "StartLimitIntervalSec": 3600 if engine.runtime.computes else 600,
+        "StartLimitBurst": 3 if engine.container.computes else 5,
+        "StartLimitIntervalSec": 3600 if engine.container.computes else 600,
     }
     container: Section = {
         "Image": literal(spec["image"]),
         "Pull": "never",
-        "Entrypoint": _entrypoint(spec, engine.runtime),
-        "User": None if engine.runtime.computes else "0",
+        "Entrypoint": _entrypoint(spec, engine.container),
+        "User": None if engine.container.computes else "0",
         "Exec": Words(engine.command_line(spec)),
-        **(_computing(spec, facts) if engine.runtime.computes else {}),
-        **_network(spec, engine.runtime),
+        **(_computing(spec, facts) if engine.container.computes else {}),
+        **_network(spec, engine.container),
         "Environment": [Assigned(name, text) for name, text in _environment(spec, engine)],
         "EnvironmentFile": [Words([path]) for path in _environment_files(spec)],
-        "Volume": [_volume(*pair) for pair in _mounts(spec, engine.runtime)],
+        "Volume": [_volume(*pair) for pair in _mounts(spec, engine.container)],
         "Tmpfs": "/tmp",
         "DropCapability": "all",
         "NoNewPrivileges": "true",
         "SecurityLabelDisable": "true" if facts["selinux"] else None,
         "Ulimit": "host",
-        "StopTimeout": engine.runtime.drain,
-        **_health(spec, engine.runtime),
+        "StopTimeout": engine.container.drain,
+        **_health(spec, engine.container),
     }
     service: Section = {
         "LimitNOFILE": spec["open_files_limit"],
         "Restart": "always",
-        "RestartSec": 30 if engine.runtime.computes else 10,
+        "RestartSec": 30 if engine.container.computes else 10,
         "TimeoutStartSec": spec["start_timeout"],
-        "TimeoutStopSec": engine.runtime.drain + 15,
+        "TimeoutStopSec": engine.container.drain + 15,
     }
     if spec["socket"]:
         # An engine does not remove its socket, and does not start where one lies.
@@ -271,8 +270,8 @@ def _ask(spec: Mapping[str, Any], runtime: Container, seconds: int) -> str:
     if not runtime.has_curl:
         return (
             "python3 -c 'import ssl, urllib.request as u; "
-            f'u.urlopen("{spec["url"]}{path}", timeout={seconds}, '
-            "context=ssl._create_unverified_context())'"
+            "u.build_opener(u.HTTPSHandler(context=ssl._create_unverified_context()))"
+            f""".open("{spec["url"]}{path}", timeout={seconds})'"""
         )
     curl = f"curl --fail --silent --show-error --max-time {seconds}"
     if spec["socket"]:

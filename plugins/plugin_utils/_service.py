@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.onehop.llm.plugins.plugin_utils._catalogue import ENGINES
-from ansible_collections.onehop.llm.plugins.plugin_utils._engines import Native, fill
+from ansible_collections.onehop.llm.plugins.plugin_utils._engines import fill
 from ansible_collections.onehop.llm.plugins.plugin_utils._unit_text import (
     MAIN_PID,
     Assignment,
@@ -145,8 +145,7 @@ def _account(spec: Mapping[str, Any]) -> Section:
 def _command(spec: Mapping[str, Any]) -> list[str]:
     """The worker's argument list; references to credentials are still in it."""
     engine = ENGINES[spec["engine"]]
-    assert isinstance(engine.runtime, Native)
-    return [*(fill(spec, word) for word in engine.runtime.command), *engine.command_line(spec)]
+    return [*(fill(spec, word) for word in engine.native.command), *engine.command_line(spec)]
 
 
 def _wait_ready(spec: Mapping[str, Any], path: str, python: str) -> list[str]:
@@ -155,8 +154,7 @@ def _wait_ready(spec: Mapping[str, Any], path: str, python: str) -> list[str]:
 
 def _environment(spec: Mapping[str, Any], gpu: bool) -> dict[str, str]:
     engine = ENGINES[spec["engine"]]
-    assert isinstance(engine.runtime, Native)
-    caches = {**engine.environment, **(engine.runtime.gpu_environment if gpu else {})}
+    caches = {**engine.environment, **(engine.native.gpu_environment if gpu else {})}
     filled = {name: fill(spec, text) for name, text in caches.items()}
     return dict(sorted({**filled, **spec["environment"]}.items()))
 

@@ -35,17 +35,17 @@ class Case:
         return {(f"{self.name}.{unit}" if whole else self.name): made[unit] for unit in made}
 
 
-def _model(name: str, facts: Mapping[str, Any] | None = None, /, **keys: Any) -> tuple[Case, Case]:
+def _model(case: str, facts: Mapping[str, Any] | None = None, /, **keys: Any) -> tuple[Case, Case]:
     """A key of a model, for both engines."""
-    return _vllm(name, facts, **keys), _sglang(name, facts, **keys)
+    return _vllm(case, facts, **keys), _sglang(case, facts, **keys)
 
 
-def _vllm(name: str, facts: Mapping[str, Any] | None = None, /, **keys: Any) -> Case:
-    return _of("vllm", name, facts, {}, keys)
+def _vllm(case: str, facts: Mapping[str, Any] | None = None, /, **keys: Any) -> Case:
+    return _of("vllm", case, facts, {}, keys)
 
 
-def _sglang(name: str, facts: Mapping[str, Any] | None = None, /, **keys: Any) -> Case:
-    return _of("sglang", name, facts, {}, keys)
+def _sglang(case: str, facts: Mapping[str, Any] | None = None, /, **keys: Any) -> Case:
+    return _of("sglang", case, facts, {}, keys)
 
 
 def _role(name: str, /, **variables: Any) -> tuple[Case, Case]:

@@ -43,10 +43,12 @@ def problems(variables: Mapping[str, Any]) -> list[str]:
     return [str(problem) for problem in made.problems]
 
 
-def quadlets(variables: Mapping[str, Any], facts: Mapping[str, Any] = FACTS) -> dict[str, str]:
+def quadlets(
+    variables: Mapping[str, Any], facts: Mapping[str, Any] | None = None
+) -> dict[str, str]:
     """The Quadlets of a host, by the name of their unit without its ending."""
     return {
-        worker["unit"].removesuffix(".service"): _quadlet.worker(worker, facts)
+        worker["unit"].removesuffix(".service"): _quadlet.worker(worker, facts or FACTS)
         for worker in planned(variables)
     }
 

@@ -59,6 +59,24 @@ def report(*journal: str, result: str = "exit-code", status: int = 1) -> dict[st
             ),
             "not enough memory",
         ),
+        (
+            report("vllm serve: error: unrecognized arguments: --no-such-flag"),
+            "does not know --no-such-flag",
+        ),
+        (
+            report(
+                "ValueError: Free memory on device (1/79 GiB) is less than desired GPU memory utilization"
+            ),
+            "Lower gpu-memory-utilization",
+        ),
+        (
+            report("Error: setting up CDI devices: unresolvable CDI devices nvidia.com/gpu=7"),
+            "knows nvidia.com/gpu=7",
+        ),
+        (
+            report("requests.exceptions.HTTPError: 401 Client Error: Unauthorized for url"),
+            "environment: HF_TOKEN",
+        ),
         (report(result="timeout"), "was not ready in time"),
         (report(result="oom-kill"), "want of memory"),
         (report(status=203), "cannot be executed"),
@@ -74,6 +92,7 @@ def test_diagnoses(found: dict[str, Any], said: str) -> None:
 def test_what_is_not_known_is_not_guessed() -> None:
     found = report("something nobody has seen")
     assert _diagnoses.diagnosis(found) is None
+    assert _diagnoses.diagnosis(report("container remove fc343463c401ffeb268aaf30")) is None
     assert "something nobody has seen" in _diagnoses.explain("x.service", found)
 
 

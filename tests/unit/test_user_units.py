@@ -376,3 +376,14 @@ def test_what_engines_share_stays_as_long_as_one_has_it(tmp_path: Path) -> None:
     assert os.path.exists(program["path"])
     converge("two", [])
     assert not os.path.exists(program["path"])
+
+
+def test_what_podman_notes_of_itself_is_no_last_word() -> None:
+    said = (
+        "2026-11-21 12:34:48.458 +0000 UTC m=+0.125 container create 54c401 (image=x, name=y)\n"
+        "Error: statfs /srv/gone: no such file or directory\n"
+    )
+    manager = _user_manager.UserSystemd(lambda command: (0, said, ""), "vllm")
+    assert manager.journal("vllm-a.service", "1f", 15) == [
+        "Error: statfs /srv/gone: no such file or directory"
+    ]
