@@ -199,8 +199,8 @@ ABOUT = {
 _CURL = "curl --fail --silent --show-error "
 _PYTHON = (
     "python3 -c 'import ssl, urllib.request as u; "
-    'u.urlopen("https://127.0.0.1:30000/liveness", timeout=5, '
-    "context=ssl._create_unverified_context())'"
+    "u.build_opener(u.HTTPSHandler(context=ssl._create_unverified_context()))"
+    """.open("https://127.0.0.1:30000/liveness", timeout=5)'"""
 )
 _LOST = "The message of Notify=healthy was seen lost: the unit forks, and a program asks the worker"
 _LIVE = "A worker that was alive and does not answer any more is killed and so started again"
