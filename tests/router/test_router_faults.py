@@ -694,7 +694,7 @@ def test_a_body_over_the_cap_is_refused_declared_or_not(monkeypatch):
 
 def test_an_unauthorised_upload_is_refused_before_it_is_sent_for():
     async def work():
-        keys = {"a": {"key": "secret"}}
+        keys = {"a": {"keys": ["secret"]}}
         async with router({}, client_keys=keys) as front:
             wire = await front.connect()
             wire.send(
@@ -710,7 +710,7 @@ def test_an_unauthorised_upload_is_refused_before_it_is_sent_for():
 
 def test_a_large_refused_upload_still_gets_its_answer():
     async def work():
-        async with router({}, client_keys={"a": {"key": "secret"}}) as front:
+        async with router({}, client_keys={"a": {"keys": ["secret"]}}) as front:
             wire = await front.connect()
             wire.send("POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Length: 4000000\r\n\r\n")
             wire.send(b"x" * 4_000_000)

@@ -122,7 +122,8 @@ def build_table(config: Config, upstream_at: Callable[[Address], Upstream]) -> T
         )
         routes[name] = Route(name, targets, model.unlisted)
     keys = Keyring(
-        (one.key, Identity(name, None if one.models is None else frozenset(one.models)))
+        (key, Identity(name, None if one.models is None else frozenset(one.models)))
         for name, one in config.client_keys.items()
+        for key in one.keys
     )
     return Table(config, keys, routes, int(time.time()))
