@@ -9,6 +9,7 @@ from typing import NamedTuple
 from .auth import ANYONE, Identity
 from .errors import Refusal
 from .framing import RequestHead
+from .metrics import METRICS_PATH, may_read_metrics
 from .paths import RoutedPath, split_path
 from .routing import Route, Table
 
@@ -45,6 +46,9 @@ def admit(head: RequestHead, table: Table) -> Answer | Admission:
     who = table.keys.identify(head.first) if table.keys else ANYONE
     if who is None:
         raise Refusal("invalid_api_key", "The API key is missing or wrong.")
+    head.client = who.name
+    if path == METRICS_PATH:
+        return _metrics(head, table, who)
     if path == "/v1/models":
         _read_only(head)
         return Answer(200, table.list_models(who), (("Content-Type", _JSON),))
@@ -72,6 +76,14 @@ def admit(head: RequestHead, table: Table) -> Answer | Admission:
 def too_large(limit: int) -> Refusal:
     """The refusal of a body over `limit` bytes."""
     return Refusal("request_too_large", f"The request body is larger than {limit} bytes.")
+
+
+def _metrics(head: RequestHead, table: Table, who: Identity) -> Answer:
+    if not may_read_metrics(who, table.config):
+        raise Refusal("unknown_path", "This path is not served here.")
+    _read_only(head)
+    text, kind = table.metrics(head.first.get(b"accept", b"").decode("latin-1"))
+    return Answer(200, text, (("Content-Type", kind),))
 
 
 def _read_only(head: RequestHead) -> None:

@@ -17,6 +17,7 @@ from .body import find_model
 from .errors import Refusal, render
 from .exchange import Exchange
 from .framing import ChunkedBody, HeadFinder, LengthBody, RequestHead, parse_head
+from .record import Record
 from .routing import Table
 from .upstream import hung_up, readable, write
 
@@ -73,6 +74,7 @@ class ClientConnection(asyncio.Protocol):
         self._advancing = False
         self._head: RequestHead | None = None
         self._request_id = ""
+        self._record: Record | None = None
         self._table: Table = router.table
         self._decoder: LengthBody | ChunkedBody | None = None
         self._exchange: Exchange | None = None
@@ -139,6 +141,7 @@ class ClientConnection(asyncio.Protocol):
         self._router.clients.discard(self)
         self._inbox = b""
         self._drop_exchange()
+        self._finish("client_gone")
 
     def pause_writing(self) -> None:
         self._full = True
@@ -179,6 +182,8 @@ class ClientConnection(asyncio.Protocol):
 
     def abort(self) -> None:
         """Close at once, so that no half answer looks whole."""
+        self._drop_exchange()
+        self._finish("aborted")
         self.cut(clean=False)
 
     # -- reading
@@ -227,6 +232,8 @@ class ClientConnection(asyncio.Protocol):
         self._head = head
         table = self._table = self._router.table
         self._request_id = self._router.request_id(head)
+        record = self._router.watch.begin(head, self._request_id, self.peer)
+        self._record = record
         if self._router.draining:
             head.keep_alive = False
         self._decoder = head.body()
@@ -243,7 +250,7 @@ class ClientConnection(asyncio.Protocol):
             streamed = admission.route is not None and not is_short(head)
             if head.length and not streamed:
                 self._router.limits.check_room(head.length)
-            exchange = Exchange(self, self._router.limits, table, head, admission, self._request_id)
+            exchange = Exchange(self, self._router.limits, table, head, admission, record)
         except Refusal as refusal:
             self.refuse(refusal)
             return
@@ -271,6 +278,7 @@ class ClientConnection(asyncio.Protocol):
         self._expect_body()
         size = sum(map(len, pieces))
         self._body_bytes += size
+        exchange.record.bytes_in = self._body_bytes
         limit = self._table.config.max_body_bytes
         if limit and self._body_bytes > limit:
             raise too_large(limit)
@@ -313,6 +321,7 @@ class ClientConnection(asyncio.Protocol):
         begun = exchange is not None and exchange.begun
         self._drop_exchange()
         if begun:
+            self._finish(f"refused:{refusal.code}")
             self.cut(clean=False)
             return
         if self._head is not None:
@@ -346,12 +355,20 @@ class ClientConnection(asyncio.Protocol):
     def refuse(self, refusal: Refusal) -> None:
         """Answer with an error."""
         self._exchange = None
+        if self._head is None:
+            self._record = self._router.watch.begin(None, self._request_id, self.peer)
         path = self._head.path if self._head is not None else ""
         body = render(refusal, path, self._request_id)
         headers = (("Content-Type", "application/json"), *refusal.headers)
-        self._answer(refusal.status, body, headers)
+        self._answer(refusal.status, body, headers, f"refused:{refusal.code}")
 
-    def _answer(self, status: int, body: bytes, headers: tuple[tuple[str, str], ...]) -> None:
+    def _answer(
+        self,
+        status: int,
+        body: bytes,
+        headers: tuple[tuple[str, str], ...],
+        end: str = "complete",
+    ) -> None:
         self._swallow()
         head = self._head
         whole = self._reading is Reading.EARLY
@@ -361,6 +378,10 @@ class ClientConnection(asyncio.Protocol):
             status, headers, body, self._request_id, keep_alive=keep_alive, to_head=to_head
         )
         self.send([answer])
+        if self._record is not None:
+            self._record.status = status
+            self._record.bytes_out = 0 if to_head else len(body)
+        self._finish(end)
         if keep_alive:
             self._next()
         else:
@@ -382,9 +403,15 @@ class ClientConnection(asyncio.Protocol):
 
     # -- ends
 
+    def _finish(self, end: str) -> None:
+        """The request's record is closed, unless that has been done."""
+        if self._record is not None:
+            self._record.finish(end)
+
     def _next(self) -> None:
         """This request is done; go on with the next one, which may be here already."""
         self._head = None
+        self._record = None
         self._admission = None
         self._reading = Reading.HEAD
         self._held_early = self._held_upload = False
@@ -453,6 +480,7 @@ class ClientConnection(asyncio.Protocol):
     def cut(self, clean: bool) -> None:
         """End the connection in the middle; see exchange.Client."""
         self._drop_exchange()
+        self._finish("internal_error")
         if self._transport.is_closing():
             return
         if clean:

@@ -17,6 +17,7 @@ from .errors import Refusal
 from .framing import RequestHead
 from .headers import AnswerHead, AnswerWriter, write_informational, write_request
 from .limits import Limits
+from .record import Record
 from .routing import Route, Table, Target
 from .upstream import Fields, UpstreamConnection
 
@@ -63,12 +64,13 @@ class Exchange:
         table: Table,
         head: RequestHead,
         admission: Admission,
-        request_id: str,
+        record: Record,
     ) -> None:
         """Takes a slot. Raises Refusal (429) when there is none."""
         limits.enter()
         self.to_head = head.method == b"HEAD"
-        self.request_id = request_id
+        self.record = record
+        self.request_id = record.id
         self.over = False
         self.begun = False
         self._client = client
@@ -103,6 +105,7 @@ class Exchange:
     def start(self, route: Route, body: bytes | bytearray | None) -> None:
         """Send the request on its way; `body` is None where it will be streamed."""
         self._route = route
+        self.record.routed(route.name)
         self._body = body
         self._sent_all = body is not None
         self._dispatch()
@@ -125,6 +128,7 @@ class Exchange:
 
     def tunnel(self, data: bytes) -> None:
         """Bytes of the client after a 101."""
+        self.record.bytes_in += len(data)
         if self._connection is not None:
             self._connection.write([data])
 
@@ -170,6 +174,7 @@ class Exchange:
         self._target = target
         if target is not None:
             target.upstream.outstanding += 1
+            self.record.tried(str(target.url.address))
 
     def _connected(self, connection: UpstreamConnection | None, reason: str) -> None:
         try:
@@ -189,6 +194,7 @@ class Exchange:
             return
         if connection is None:
             log.warning("%s: cannot connect to %s: %s", self._who(), target.url.address, reason)
+            self.record.upstream_error("connect")
             self._tried.append(target)
             self._dispatch()
             return
@@ -253,6 +259,7 @@ class Exchange:
             return
         self._answer = head
         self.begun = True
+        self.record.answered(head)
         self._let_go_of_body()
         if not self._sent_all:
             # An answer before the request's end: the rest of the request will not be read.
@@ -264,6 +271,7 @@ class Exchange:
 
     def pieces(self, pieces: list[bytes]) -> None:
         """Send body on."""
+        self.record.keep(pieces)
         self._out += self._writer.body(pieces)
 
     def flush(self) -> None:
@@ -274,6 +282,7 @@ class Exchange:
 
     def tunnelled(self, data: bytes) -> None:
         """Send bytes on as they are."""
+        self._writer.sent += len(data)
         self._client.send([data])
 
     def complete(self, trailers: Fields) -> None:
@@ -283,6 +292,7 @@ class Exchange:
             connection.abort()
         answer = self._answer
         self._settle()
+        self.record.finish("complete")
         if answer is not None and answer.status == 101:
             self._client.answered(False)
             return
@@ -298,13 +308,16 @@ class Exchange:
         stale = self._pooled and connection is not None and not connection.answered
         if stale and self._body is not None and not self._replayed and self._answer is None:
             self._replayed = True
+            self.record.tried(self.record.upstream)
             target.upstream.connect(self._connected)
             return
         log.warning("%s: %s failed: %s", self._who(), target.url.address, reason)
+        self.record.upstream_error("answer" if code == "bad_backend_answer" else "closed")
         if self.begun:
             length_known = self._answer is not None and self._answer.framing == "length"
             clean = self._request.version == b"1.1" or length_known
             self._settle()
+            self.record.finish("upstream_failed")
             self.flush()
             self._client.cut(clean)
         elif code == "backend_unreachable":
@@ -342,6 +355,7 @@ class Exchange:
         self._waiting = []
         self._let_go_of_body()
         self._aim(None)
+        self.record.bytes_out = self._writer.sent
         self._limits.leave()
 
     def _who(self) -> str:

@@ -151,12 +151,13 @@ class RequestHead:
     """A request head that both parsers accepted. Names in `fields` come as (lower, sent, value).
 
     `path` and `query` are raw; `query` is None without a '?'. `length` is the declared body
-    length, 0 without a body, None for a chunked one.
+    length, 0 without a body, None for a chunked one. `client` is the name of its key's holder,
+    once admission knows it.
     """
 
     __slots__ = (
-        "connection", "expects_continue", "fields", "first", "host", "keep_alive", "length",
-        "method", "path", "query", "upgrade", "version",
+        "client", "connection", "expects_continue", "fields", "first", "host", "keep_alive",
+        "length", "method", "path", "query", "upgrade", "version",
     )  # fmt: skip
 
     def __init__(self, method: bytes, target: bytes, version: bytes) -> None:
@@ -170,6 +171,7 @@ class RequestHead:
         self.keep_alive = version == b"1.1"
         self.expects_continue = False
         self.upgrade: bytes | None = None
+        self.client = ""
         path, mark, query = target.decode("ascii").partition("?")
         self.path = path
         self.query = query if mark else None

@@ -173,13 +173,15 @@ def _listed(fields: list[tuple[bytes, bytes, bytes]]) -> frozenset[bytes]:
 class AnswerWriter:
     """Writes one answer to one client in the framing that this client understands."""
 
-    __slots__ = ("_chunked", "_request", "closes")
+    __slots__ = ("_chunked", "_request", "closes", "sent")
 
     def __init__(self, request: RequestHead) -> None:
         self._request = request
         self._chunked = False
         # Whether the client's connection has to end with this answer.
         self.closes = False
+        # Bytes of body so far.
+        self.sent = 0
 
     def head(self, answer: AnswerHead, request_id: str) -> bytes:
         """The head as the client gets it; decides whether its body goes in chunks."""
@@ -202,9 +204,10 @@ class AnswerWriter:
 
     def body(self, pieces: list[bytes]) -> list[bytes]:
         """What to write for the pieces of body that came in together."""
+        size = sum(map(len, pieces))
+        self.sent += size
         if not self._chunked:
             return pieces
-        size = sum(map(len, pieces))
         return [b"%x\r\n" % size, *pieces, b"\r\n"] if size else []
 
     def end(self, trailers: list[tuple[bytes, bytes]]) -> list[bytes]:

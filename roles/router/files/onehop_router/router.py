@@ -8,14 +8,18 @@ import asyncio
 import os
 import re
 import ssl
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .client import ClientConnection
 from .config import Config
 from .framing import RequestHead
 from .limits import Limits
+from .metrics import Key
 from .pool import Upstream
+from .record import Watch
 from .routing import build_table
+from .shared import Shared
 from .urls import Address
 
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
@@ -42,10 +46,13 @@ class Timeouts:
 
 
 class Router:
-    """One router process. Needs a running loop."""
+    """One router process. Needs a running loop; `shared` counts for all processes of a router."""
 
-    def __init__(self, config: Config, timeouts: Timeouts | None = None) -> None:
+    def __init__(
+        self, config: Config, timeouts: Timeouts | None = None, shared: Shared | None = None
+    ) -> None:
         self.timeouts = timeouts or Timeouts()
+        self.watch = Watch(shared)
         self.limits = Limits()
         self.clients: set[ClientConnection] = set()
         self.draining = False
@@ -75,7 +82,9 @@ class Router:
         self._upstreams = wanted
         # Certificates may have been renewed as well.
         self._tls = None
+        table.metrics = self._metrics
         self.table = table
+        self.watch.load(config)
         self.limits.max_active = config.max_concurrent_requests
         self.limits.max_held_bytes = config.max_buffered_bytes
 
@@ -116,6 +125,7 @@ class Router:
             client.abort()
         for upstream in self._upstreams.values():
             upstream.abort_all()
+        self.watch.close()
 
     def _sweep(self) -> None:
         self._sweeper = self._loop.call_later(self.timeouts.sweep, self._sweep)
@@ -124,6 +134,28 @@ class Router:
             upstream.sweep(now)
         for client in list(self.clients):
             client.sweep(now)
+        self._sample()
+
+    def _sample(self) -> None:
+        self.watch.sample(
+            (
+                (("connections",), len(self.clients)),
+                (("buffered_bytes",), self.limits.held_bytes),
+            )
+        )
+
+    def _metrics(self, accept: str) -> tuple[bytes, str]:
+        self._sample()
+        return self.watch.metrics.expose(accept, self._states())
+
+    def _states(self) -> Iterator[tuple[Key, float]]:
+        """What every process knows as well as the others."""
+        yield ("config_info", self.table.config.fingerprint), 1.0
+        for route in self.table.routes.values():
+            for target in route.targets:
+                up = getattr(target.upstream, "up", None)
+                if up is not None:
+                    yield ("upstream_up", route.name, str(target.url.address)), float(up)
 
     def _tls_context(self) -> ssl.SSLContext:
         # Made once and only when wanted: it reads the system's certificates.
