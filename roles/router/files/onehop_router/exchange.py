@@ -16,7 +16,7 @@ from .admission import Admission
 from .errors import Refusal
 from .framing import RequestHead
 from .headers import AnswerHead, AnswerWriter, write_informational, write_request
-from .limits import Limits
+from .limits import Gates, Limits
 from .record import Record
 from .routing import Route, Table, Target
 from .upstream import Fields, UpstreamConnection
@@ -66,8 +66,6 @@ class Exchange:
         admission: Admission,
         record: Record,
     ) -> None:
-        """Takes a slot. Raises Refusal (429) when there is none."""
-        limits.enter()
         self.to_head = head.method == b"HEAD"
         self.record = record
         self.request_id = record.id
@@ -75,6 +73,9 @@ class Exchange:
         self.begun = False
         self._client = client
         self._limits = limits
+        # What it has to pass, and whether it has.
+        self._gates: Gates = ()
+        self._entered = False
         self._table = table
         self._request = head
         self._admission = admission
@@ -105,10 +106,29 @@ class Exchange:
     def start(self, route: Route, body: bytes | bytearray | None) -> None:
         """Send the request on its way; `body` is None where it will be streamed."""
         self._route = route
-        self.record.routed(route.name)
+        self.record.model = route.name
         self._body = body
         self._sent_all = body is not None
+        self._gates = self._limits.gates(self._admission.identity.name, route.name)
+        try:
+            if self._limits.enter(self._gates, self):
+                self.admitted()
+        except Refusal as refusal:
+            self._refuse(refusal)
+
+    # -- from the limits (limits.Waiter)
+
+    def admitted(self) -> None:
+        """There is room for this request now."""
+        self._entered = True
+        self.record.enter()
         self._dispatch()
+
+    def refused(self, refusal: Refusal) -> None:
+        """There was no room for too long."""
+        self._refuse(refusal)
+
+    # -- from the client, once it has started
 
     def upload(self, pieces: list[bytes], last: bool) -> None:
         """Pieces of a streamed body, and whether they are the last ones."""
@@ -174,7 +194,7 @@ class Exchange:
         self._target = target
         if target is not None:
             target.upstream.outstanding += 1
-            self.record.tried(str(target.url.address))
+            self.record.tried(target.url.address)
 
     def _connected(self, connection: UpstreamConnection | None, reason: str) -> None:
         try:
@@ -356,7 +376,10 @@ class Exchange:
         self._let_go_of_body()
         self._aim(None)
         self.record.bytes_out = self._writer.sent
-        self._limits.leave()
+        if self._entered:
+            self._limits.leave(self._gates)
+        else:
+            self._limits.give_up(self)
 
     def _who(self) -> str:
         name = self._route.name if self._route is not None else ""

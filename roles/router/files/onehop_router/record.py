@@ -48,7 +48,7 @@ class Record:
     """
 
     __slots__ = (
-        "_ends", "_first_byte", "_watch", "begun", "bytes_in", "bytes_out", "code", "end", "head",
+        "_ends", "_first_byte", "_watch", "begun", "bytes_in", "bytes_out", "end", "entered", "head",
         "id", "keep", "model", "peer", "status", "tries", "upstream",
     )  # fmt: skip
 
@@ -57,9 +57,9 @@ class Record:
         self.id = id
         self.peer = peer
         self.model = ""
-        self.upstream = ""
+        self.entered = False
+        self.upstream: object = ""
         self.status = 0
-        self.code = ""
         self.end = ""
         self.bytes_in = 0
         self.bytes_out = 0
@@ -70,19 +70,19 @@ class Record:
         self._first_byte = 0.0
         self._ends: Ends | None = None
 
-    def routed(self, model: str) -> None:
-        """The request goes to this model; from here on it counts as one of its own."""
-        self.model = model
-        self._watch.metrics.add(("inflight_requests", model))
+    def enter(self) -> None:
+        """The request has passed the limits: from here on it counts as one of its model's."""
+        self.entered = True
+        self._watch.metrics.add(("inflight_requests", self.model))
 
-    def tried(self, upstream: str) -> None:
-        """The request is about to go to this upstream address."""
+    def tried(self, upstream: object) -> None:
+        """The request is about to go to this upstream address, or once more."""
         self.upstream = upstream
         self.tries += 1
 
     def upstream_error(self, kind: str) -> None:
         """The upstream has failed this request. `kind` is a short word of ours, not its message."""
-        self._watch.metrics.add(("upstream_errors", self.model, self.upstream, kind))
+        self._watch.metrics.add(("upstream_errors", self.model, str(self.upstream), kind))
 
     def answered(self, head: AnswerHead) -> None:
         """The head of the upstream's answer came."""
@@ -150,7 +150,7 @@ class Watch:
         client = record.head.client if record.head is not None else ""
         if record.status:
             metrics.add(("responses", model, client, str(record.status)))
-        if model:
+        if record.entered:
             metrics.add(("inflight_requests", model), -1.0)
             metrics.observe(("request_duration_seconds", model), seconds)
             if first is not None:
@@ -207,7 +207,7 @@ class Watch:
             peer=record.peer,
             client=client,
             model=record.model,
-            upstream=record.upstream,
+            upstream=str(record.upstream),
             status=record.status,
             ttfb=round(first, 6) if first is not None else None,
             bytes_in=record.bytes_in,

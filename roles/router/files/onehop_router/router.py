@@ -21,6 +21,7 @@ from .record import Watch
 from .routing import build_table
 from .shared import Shared
 from .urls import Address
+from .verification import Verifier
 
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 
@@ -53,11 +54,12 @@ class Router:
     ) -> None:
         self.timeouts = timeouts or Timeouts()
         self.watch = Watch(shared)
-        self.limits = Limits()
         self.clients: set[ClientConnection] = set()
         self.draining = False
         self._loop = asyncio.get_running_loop()
         self.now = self._loop.time
+        self.limits = Limits(self.now)
+        self.verifier = Verifier()
         self._upstreams: dict[Address, Upstream] = {}
         self._tls: ssl.SSLContext | None
         self._id_prefix = os.urandom(8).hex()
@@ -85,8 +87,7 @@ class Router:
         table.metrics = self._metrics
         self.table = table
         self.watch.load(config)
-        self.limits.max_active = config.max_concurrent_requests
-        self.limits.max_held_bytes = config.max_buffered_bytes
+        self.limits.configure(config)
 
     def connection(self) -> ClientConnection:
         """The protocol of a connection just accepted."""
@@ -125,6 +126,7 @@ class Router:
             client.abort()
         for upstream in self._upstreams.values():
             upstream.abort_all()
+        self.verifier.stop()
         self.watch.close()
 
     def _sweep(self) -> None:
@@ -134,6 +136,7 @@ class Router:
             upstream.sweep(now)
         for client in list(self.clients):
             client.sweep(now)
+        self.limits.sweep(now)
         self._sample()
 
     def _sample(self) -> None:
@@ -141,6 +144,7 @@ class Router:
             (
                 (("connections",), len(self.clients)),
                 (("buffered_bytes",), self.limits.held_bytes),
+                (("queued_requests",), self.limits.waiting),
             )
         )
 
