@@ -2,26 +2,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The access log: a line of JSON for each request, without a byte of what was said in it.
 
-Lines are gathered for a moment and written by a thread, so that a reader of the log that is slow
-or stuck holds up no request; what it cannot take is dropped and counted.
+Lots of lines are written by a thread, so that a reader of the log that is slow or stuck holds up no
+request; what it cannot take is dropped and counted.
 """
 
 from __future__ import annotations
 
-import asyncio
 import os
 import queue
 import threading
 
 import msgspec
 
-# Seconds for which lines are gathered, and how many of them are not gathered any longer.
-GATHER_SECONDS = 0.05
-GATHER_LINES = 128
-# Gathered lots that wait for the thread; about 4 MiB.
-MAX_WAITING = 64
-# One write to a pipe stays in one piece up to here, whoever else writes to it (POSIX PIPE_BUF).
-MAX_WRITE = 4096
+# Lots that wait for the thread.
+MAX_WAITING = 128
 CLOSE_SECONDS = 2.0
 
 
@@ -54,55 +48,37 @@ class Line(msgspec.Struct, omit_defaults=True):
 
 
 class AccessLog:
-    """Writes lines to a file descriptor. Needs a running loop; its thread begins when needed."""
+    """Writes lines to a file descriptor. Its thread begins when there is something to write."""
 
     def __init__(self, fd: int) -> None:
         self.dropped = 0
         self._fd = fd
-        self._loop = asyncio.get_running_loop()
-        self._encoder = msgspec.json.Encoder()
-        self._lines: list[bytes] = []
+        self._encode = msgspec.json.Encoder().encode
         self._lots: queue.SimpleQueue[list[bytes] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
-    def write(self, line: Line) -> None:
-        """Have a line written soon."""
-        lines = self._lines
-        lines.append(self._encoder.encode(line))
-        if len(lines) == 1:
-            self._loop.call_later(GATHER_SECONDS, self._flush)
-        elif len(lines) >= GATHER_LINES:
-            self._flush()
-
-    def close(self) -> None:
-        """Write what is left; wait for that, but not for ever."""
-        self._flush()
-        if self._thread is not None:
-            self._lots.put(None)
-            self._thread.join(CLOSE_SECONDS)
-            self._thread = None
-
-    def _flush(self) -> None:
-        lines, self._lines = self._lines, []
-        if not lines:
-            return
+    def write(self, lines: list[Line]) -> None:
+        """Have lines written soon."""
         if self._lots.qsize() >= MAX_WAITING:
             self.dropped += len(lines)
             return
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="access log", daemon=True)
             self._thread.start()
-        self._lots.put(lines)
+        self._lots.put([self._encode(line) for line in lines])
+
+    def close(self) -> None:
+        """Wait until all is written, but not for ever."""
+        if self._thread is not None:
+            self._lots.put(None)
+            self._thread.join(CLOSE_SECONDS)
+            self._thread = None
 
     def _work(self) -> None:
+        # A lot is one write: the journal's socket takes it in one piece, whoever else writes there,
+        # and after each write this thread has to wait for the interpreter.
         while (lines := self._lots.get()) is not None:
-            text = b""
-            for line in lines:
-                if text and len(text) + len(line) >= MAX_WRITE:
-                    self._put(text)
-                    text = b""
-                text += line + b"\n"
-            self._put(text)
+            self._put(b"\n".join((*lines, b"")))
 
     def _put(self, text: bytes) -> None:
         try:

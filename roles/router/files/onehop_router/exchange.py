@@ -194,7 +194,7 @@ class Exchange:
         self._target = target
         if target is not None:
             target.upstream.outstanding += 1
-            self.record.tried(target.url.address)
+            self.record.tried(target.upstream.name)
 
     def _connected(self, connection: UpstreamConnection | None, reason: str) -> None:
         try:

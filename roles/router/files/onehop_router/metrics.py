@@ -105,20 +105,14 @@ class Metrics:
 
     def add(self, key: Key, delta: float = 1.0) -> None:
         """Count, or change a gauge."""
-        slot = self._slots.get(key)
-        if slot is None:
-            slot = self._slot(key)
-        self.shared.mine[slot] += delta
+        self.shared.mine[self.slot(key)] += delta
 
     def put(self, key: Key, value: float) -> None:
         """Set this process's share of a gauge."""
-        self.shared.mine[self._slots.get(key) or self._slot(key)] = value
+        self.shared.mine[self.slot(key)] = value
 
-    def observe(self, key: Key, value: float) -> None:
-        """Count a value in a histogram."""
-        slot = self._slots.get(key)
-        if slot is None:
-            slot = self._slot(key)
+    def observe(self, slot: int, value: float) -> None:
+        """Count a value in a histogram, by its slot."""
         if slot:
             mine = self.shared.mine
             mine[slot + bisect_left(BUCKETS, value)] += 1.0
@@ -140,6 +134,11 @@ class Metrics:
         if "application/openmetrics-text" in accept:
             return _open_text(registry), openmetrics.CONTENT_TYPE_LATEST
         return exposition.generate_latest(registry), exposition.CONTENT_TYPE_PLAIN_0_0_4
+
+    def slot(self, key: Key) -> int:
+        """Where a series is counted, for those who count often; 0 counts, and is never shown."""
+        slot = self._slots.get(key)
+        return self._slot(key) if slot is None else slot
 
     def _slot(self, key: Key) -> int:
         family = FAMILIES[key[0]]

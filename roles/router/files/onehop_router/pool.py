@@ -25,6 +25,7 @@ class Upstream:
 
     def __init__(self, address: Address, tls: Callable[[], ssl.SSLContext]) -> None:
         self.address = address
+        self.name = str(address)
         self.outstanding = 0
         self.retired = False
         self._tls = tls

@@ -17,11 +17,11 @@ from .framing import RequestHead
 from .limits import Limits
 from .metrics import Key
 from .pool import Upstream
-from .record import Watch
 from .routing import build_table
 from .shared import Shared
 from .urls import Address
 from .verification import Verifier
+from .watch import Watch
 
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 

@@ -16,11 +16,11 @@ once the answer is over. What engines and providers write there:
 
 from __future__ import annotations
 
-import json
-import re
 from collections import deque
-from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Annotated, NamedTuple
+
+import msgspec
 
 KEPT_BYTES = 16384
 # A read that brings no more than the end of a chunk, "[DONE]", and the event before it.
@@ -30,13 +30,29 @@ MAX_TOKENS = 10**9
 
 # Inside a JSON string the quotes would be escaped, so what was generated is not taken for it.
 _KEYS = (b'"usage"', b'"meta_info"', b'"timings"')
-_OBJECT = re.compile(rb"\s*:\s*\{")
 # In a stream, every event may bring one, and the last few may be null or cut off.
 _MAX_TRIES = 8
-_DECODER = json.JSONDecoder()
-_INPUT = ("prompt_tokens", "input_tokens")
-_CACHED = ("cache_creation_input_tokens", "cache_read_input_tokens")
-_OUTPUT = ("completion_tokens", "output_tokens")
+# Braces that may be closed inside of one.
+_MAX_BRACES = 32
+
+_Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_TOKENS)] | None
+
+
+class _Said(msgspec.Struct):
+    """What counts tokens in any of these objects."""
+
+    prompt_tokens: _Count = None
+    completion_tokens: _Count = None
+    input_tokens: _Count = None
+    cache_creation_input_tokens: _Count = None
+    cache_read_input_tokens: _Count = None
+    output_tokens: _Count = None
+    prompt_n: _Count = None
+    cache_n: _Count = None
+    predicted_n: _Count = None
+
+
+_decode = msgspec.json.Decoder(_Said).decode
 
 
 class Tokens(NamedTuple):
@@ -49,97 +65,105 @@ class Tokens(NamedTuple):
 class Ends:
     """The first and the last bytes of one answer's body."""
 
-    __slots__ = ("_end", "_events", "_opening", "_reads")
+    __slots__ = ("_end", "_opening", "_reads")
 
     def __init__(self, *, events: bool) -> None:
-        self._events = events
         self._opening = b""
         self._end = b""
-        self._reads: deque[list[bytes]] = deque(maxlen=KEPT_READS)
+        # Of a stream, the last reads as they came.
+        self._reads: deque[list[bytes]] | None = deque(maxlen=KEPT_READS) if events else None
 
     def begin(self, pieces: list[bytes]) -> Callable[[list[bytes]], None]:
         """Take the first pieces; returns what the next ones are given to."""
-        self._opening = _first_bytes(pieces)
-        keep = self._reads.append if self._events else self._keep_end
-        keep(pieces)
-        return keep
+        text = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        self._opening = text[:KEPT_BYTES]
+        if self._reads is not None:
+            self._reads.append(pieces)
+            return self._reads.append
+        self._end = text[-KEPT_BYTES:]
+        return self._keep_end
 
     def tokens(self) -> Tokens | None:
         """What the answer tells, or None."""
-        if self._events:
-            self._keep_end([piece for read in self._reads for piece in read])
-        said = _said(self._end)
-        if self._events or len(self._end) == KEPT_BYTES:
-            # Not all of it is in the end.
-            said = _said(self._opening) | said
-        return _tokens(said) if said else None
+        if self._reads is not None:
+            for read in self._reads:
+                self._keep_end(read)
+        last = _last_told(self._end)
+        if self._reads is None and len(self._end) < KEPT_BYTES:
+            return last
+        # Not all of it is in the end.
+        first = _first_told(self._opening)
+        if first is None or last is None:
+            return first or last
+        return Tokens(
+            first.input if last.input is None else last.input,
+            first.output if last.output is None else last.output,
+        )
 
     def _keep_end(self, pieces: list[bytes]) -> None:
         # A read may hold 256 KiB, too much to be kept for each request under way.
-        self._end = _last_bytes([self._end, *pieces])
+        self._end = b"".join((self._end, *pieces))[-KEPT_BYTES:]
 
 
-def readable_ends(fields: Iterable[tuple[bytes, bytes]]) -> Ends | None:
+def readable_ends(fields: Mapping[bytes, bytes]) -> Ends | None:
     """What to keep of an answer with these header fields, or None where it cannot be read."""
-    kind = b""
-    for name, value in fields:
-        lower = name.lower()
-        if lower == b"content-type":
-            kind = value.lower()
-        elif lower == b"content-encoding" and value.lower() != b"identity":
-            return None
-    if kind.startswith(b"text/event-stream"):
-        return Ends(events=True)
-    return Ends(events=False) if kind.startswith(b"application/json") else None
+    if fields.get(b"content-encoding", b"identity").lower() != b"identity":
+        return None
+    kind = fields.get(b"content-type", b"").lower()
+    if kind.startswith(b"application/json"):
+        return Ends(events=False)
+    return Ends(events=True) if kind.startswith(b"text/event-stream") else None
 
 
-def _first_bytes(pieces: list[bytes]) -> bytes:
-    return b"".join(pieces)[:KEPT_BYTES]
+def _first_told(text: bytes) -> Tokens | None:
+    """What the first object that counts tokens says."""
+    for key in _KEYS:
+        at = text.find(key)
+        if at >= 0:
+            return _read(text, at + len(key))
+    return None
 
 
-def _last_bytes(pieces: list[bytes]) -> bytes:
-    taken: list[bytes] = []
-    room = KEPT_BYTES
-    for piece in reversed(pieces):
-        taken.append(piece[-room:])
-        room -= len(taken[-1])
-        if room <= 0:
-            break
-    return b"".join(reversed(taken))
-
-
-def _said(text: bytes) -> dict[str, Any]:
-    """The last whole object that counts tokens."""
+def _last_told(text: bytes) -> Tokens | None:
+    """What the last whole object that counts tokens says."""
     for key in _KEYS:
         at = len(text)
         for dummy in range(_MAX_TRIES):
             at = text.rfind(key, 0, at)
             if at < 0:
                 break
-            begin = _OBJECT.match(text, at + len(key))
-            if begin is None:
-                continue
-            try:
-                said, dummy_end = _DECODER.raw_decode(text[begin.end() - 1 :].decode("latin-1"))
-            except (ValueError, RecursionError):
-                continue
-            if isinstance(said, dict):
-                return said
-    return {}
+            told = _read(text, at + len(key))
+            if told is not None:
+                return told
+    return None
 
 
-def _tokens(said: dict[str, Any]) -> Tokens:
-    if "predicted_n" in said:
-        return Tokens(_sum(said, ("prompt_n", "cache_n")), _sum(said, ("predicted_n",)))
-    given = _sum(said, _INPUT)
-    cached = _sum(said, _CACHED)
-    if given is not None and cached is not None:
-        given += cached
-    return Tokens(given, _sum(said, _OUTPUT))
+def _read(text: bytes, at: int) -> Tokens | None:
+    """The object behind a key; None where there is none, or it is not whole."""
+    begin = text.find(b"{", at)
+    if begin < 0 or text[at:begin].strip() != b":":
+        return None
+    end = begin
+    for dummy in range(_MAX_BRACES):
+        end = text.find(b"}", end) + 1
+        if not end:
+            return None
+        try:
+            return _tokens(_decode(text[begin:end]))
+        except msgspec.ValidationError:
+            return None
+        except (msgspec.DecodeError, RecursionError):
+            # That brace closed something inside of it.
+            continue
+    return None
 
 
-def _sum(said: dict[str, Any], names: tuple[str, ...]) -> int | None:
-    """The sum of the sane counts among these, or None where there is none."""
-    counts = [said.get(name) for name in names]
-    sane = [one for one in counts if type(one) is int and 0 <= one <= MAX_TOKENS]
-    return sum(sane) if sane else None
+def _tokens(said: _Said) -> Tokens:
+    if said.prompt_tokens is not None:
+        return Tokens(said.prompt_tokens, said.completion_tokens)
+    if said.predicted_n is not None:
+        return Tokens((said.prompt_n or 0) + (said.cache_n or 0), said.predicted_n)
+    given = said.input_tokens
+    if given is not None:
+        given += (said.cache_creation_input_tokens or 0) + (said.cache_read_input_tokens or 0)
+    return Tokens(given, said.output_tokens)
