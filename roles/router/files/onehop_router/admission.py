@@ -11,7 +11,7 @@ from .codings import Coding, coding_of
 from .errors import Refusal, too_large
 from .forms import rename_in_query
 from .framing import RequestHead
-from .naming import names_in_head
+from .naming import NO_NAMES, names_in_head
 from .paths import RoutedPath, split_path
 from .routing import Route, Table
 
@@ -74,7 +74,7 @@ def admit(head: RequestHead, table: Table) -> Answer | Admission:
     if limit and head.length is not None and head.length > limit:
         raise too_large(limit)
     names = names_in_head(head, split.model)
-    model = names.agreed(table.canonical)
+    model = None if names is NO_NAMES else names.agreed(table.canonical)
     if model is not None:
         return Admission(who, split, table.route(model, who), names.query)
     return Admission(who, split, None, coding=coding_of(head) if head.length != 0 else None)

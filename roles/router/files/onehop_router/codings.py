@@ -85,6 +85,11 @@ class BodyDecoder:
         self._frame = coding.begin()
 
     @property
+    def size(self) -> int:
+        """How many bytes it takes apart."""
+        return len(self._body)
+
+    @property
     def done(self) -> bool:
         """Whether all has been read."""
         return self._at == len(self._body)

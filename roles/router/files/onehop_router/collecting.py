@@ -117,6 +117,8 @@ def reader_for(head: RequestHead) -> Plain | Multipart:
 class BodyCollector:
     """One body on its way. `limit` is how many bytes it may have, compressed or not; 0 is any."""
 
+    __slots__ = ("_coding", "_dropped", "_first", "_holder", "_limit", "_reader", "_size")
+
     def __init__(
         self, holder: Holder, reader: Plain | Multipart, coding: Coding | None, limit: int
     ) -> None:
@@ -124,14 +126,15 @@ class BodyCollector:
         self._reader = reader
         self._coding = coding
         self._limit = limit
-        self._compressed = Plain()
+        # Where the pieces go as they come.
+        self._first = reader if coding is None else Plain()
         self._size = 0
         self._dropped = False
 
     def add(self, pieces: list[bytes], size: int) -> None:
         """Pieces as they came, and their bytes. Raises Refusal (400, 429)."""
         self._holder.hold(size)
-        (self._reader if self._coding is None else self._compressed).add(pieces)
+        self._first.add(pieces)
 
     def drop(self) -> None:
         """The client is gone: whatever is still going on ends here."""
@@ -142,10 +145,13 @@ class BodyCollector:
 
         A large compressed body takes its time, in which other connections have their turns.
         """
-        if self._coding is None or not self._compressed.body:
+        packed = self._first
+        if self._coding is None or not isinstance(packed, Plain) or not packed.body:
             self._hand_over(then)
         else:
-            self._decode(BodyDecoder(self._coding, self._compressed.body), then)
+            # From here on the decoder holds it, and lets go of it when it is done.
+            self._first = Plain()
+            self._decode(BodyDecoder(self._coding, packed.body), then)
 
     def _decode(self, decoder: BodyDecoder, then: Callable[[NamedBody | Exception], None]) -> None:
         if self._dropped:
@@ -164,8 +170,7 @@ class BodyCollector:
         if not decoder.done:
             asyncio.get_running_loop().call_soon(self._decode, decoder, then)
             return
-        self._holder.let_go(len(self._compressed.body))
-        self._compressed = Plain()
+        self._holder.let_go(decoder.size)
         self._hand_over(then)
 
     def _hand_over(self, then: Callable[[NamedBody | Exception], None]) -> None:

@@ -20,8 +20,8 @@ class NamedBody:
     __slots__ = ("name", "pieces")
 
     def __init__(self, pieces: Sequence[Piece], name: str | None = None) -> None:
-        self.pieces = pieces
-        self.name = name
+        self.pieces: Sequence[Piece] = pieces
+        self.name: str | None = name
 
     def for_target(self, model: str) -> Sequence[Piece]:
         """The pieces to send to a target that calls the model so; verbatim but for the name."""
@@ -40,17 +40,18 @@ class NamedBody:
 class JsonBody(NamedBody):
     """A JSON object. Where its name stands is looked for only once another must take its place."""
 
-    __slots__ = ("_body", "_found")
+    __slots__ = ("_body", "_span")
 
     def __init__(self, body: bytes | bytearray, name: str) -> None:
-        super().__init__([body], name)
+        self.pieces = (body,)
+        self.name = name
         self._body = body
-        self._found: tuple[int, int] | None = None
+        self._span: tuple[int, int] | None = None
 
     def _place(self) -> tuple[int, int]:
-        if self._found is None:
-            self._found = find_place(self._body)
-        return self._found
+        if self._span is None:
+            self._span = find_place(self._body)
+        return self._span
 
     def _written(self, model: str) -> bytes:
         return msgspec.json.encode(model)

@@ -37,11 +37,17 @@ class HeadNames(NamedTuple):
         return given[0] if given else None
 
 
+# What most requests say, which name their model in the body.
+NO_NAMES = HeadNames(None, None, None)
+
+
 def names_in_head(head: RequestHead, path: str | None) -> HeadNames:
     """What the head of a request names, `path` being the name in its path.
 
     Raises Refusal (400) where one place names a model twice.
     """
+    if path is None and not head.query and MODEL_HEADER not in head.first:
+        return NO_NAMES
     header = query = None
     if MODEL_HEADER in head.first:
         if sum(lower == MODEL_HEADER for lower, dummy, dummy_value in head.fields) > 1:
