@@ -171,7 +171,9 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.onehop.llm.plugins.module_utils import (
     _accounts,
-    _cdi,
+    _cdi_devices,
+    _cdi_plan,
+    _cdi_registry,
     _owned,
     _packages,
     _podman,
@@ -343,9 +345,11 @@ def main():
     missing += list(pythons(needs["pythons"], module.run_command))
     if needs["devices"]:
         # What this run would generate counts as there.
-        plan = _cdi.Plan(module.run_command, _owned.Owned("gpu_host")).present()
+        plan = _cdi_plan.Plan(module.run_command, _owned.Owned("gpu_host")).present()
         missing += plan.failures
-        missing += _cdi.complaints(needs["devices"], _cdi.Registry(), plan.registry().devices)
+        missing += _cdi_devices.complaints(
+            needs["devices"], _cdi_registry.Registry(), plan.registry().devices
+        )
     if module.check_mode:
         # Earlier plays of the same run may make these, which check mode did not do.
         for sentence in missing:
