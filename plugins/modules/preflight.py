@@ -19,11 +19,8 @@ author:
   - The OneHop authors (@onehop)
 extends_documentation_fragment:
   - onehop.llm._attributes.reads
+  - onehop.llm._options.plan
 options:
-  plan:
-    description: The plan of M(onehop.llm.model_specs).
-    type: dict
-    required: true
   roles:
     description: The roles to look at the host for; all that the plan has for it unless given.
     type: list
