@@ -17,7 +17,7 @@ from ansible_collections.onehop.llm.plugins.plugin_utils import (
     _container_options,
     _credentials,
 )
-from ansible_collections.onehop.llm.plugins.plugin_utils._engines import Engine
+from ansible_collections.onehop.llm.plugins.plugin_utils._engines import Engine, Model
 from ansible_collections.onehop.llm.plugins.plugin_utils._problems import Problems
 
 SECTIONS = _container_options.SECTIONS
@@ -86,34 +86,25 @@ def account_ranges(account: Mapping[str, Any]) -> Iterator[tuple[str, int, int]]
             yield f"{name}_start", given["start"], given["start"] + given["count"]
 
 
-def worker(
-    engine: Engine,
-    where: str,
-    model: Mapping[str, Any],
-    spec: Mapping[str, Any],
-    own: Mapping[str, Any],
-    variables: Mapping[str, Any],
-    problems: Problems,
-) -> dict[str, Any]:
-    """What a worker has beside what every worker has."""
-    role = engine.role
-    check_sections(where, model, problems)
-    found = image(role, where, model, variables, problems)
-    shown = volumes(engine, where, model["model"], spec["settings"], problems)
-    devices = model["devices"]
+def worker(model: Model, spec: Mapping[str, Any], problems: Problems) -> dict[str, Any]:
+    """What a worker has beside ``spec``, which is what every worker has."""
+    keys, account = model.keys, model.shared["account"]
+    check_sections(model.variable, keys, problems)
+    found = _image(model, problems)
+    shown = volumes(model.engine, model.variable, keys["model"], spec["settings"], problems)
     return {
-        "model": model["model"],
-        "account": own["account"]["name"],
-        "group": own["account"]["group"],
+        "model": keys["model"],
+        "account": account["name"],
+        "group": account["group"],
         "image": found,
-        "cache": own["account"]["cache"],
+        "cache": account["cache"],
         "volumes": shown,
-        "devices": variables[f"{role}_devices"] if devices is None else devices,
-        "shm_size": model["shm_size"],
+        "devices": model.of_role("devices") if keys["devices"] is None else keys["devices"],
+        "shm_size": keys["shm_size"],
         "liveness": {
-            key: variables[f"{role}_liveness_{key}"] for key in ("interval", "timeout", "retries")
+            key: model.of_role(f"liveness_{key}") for key in ("interval", "timeout", "retries")
         },
-        **secrets(spec["unit"], model["credentials"]),
+        **secrets(spec["unit"], keys["credentials"]),
     }
 
 
@@ -138,25 +129,23 @@ def secrets(unit: str, credentials: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def image(
-    role: str,
-    where: str,
-    model: Mapping[str, Any],
-    variables: Mapping[str, Any],
-    problems: Problems,
-) -> str:
+def _image(model: Model, problems: Problems) -> str:
     """The image of a model with its tag or digest; the model's own win over the role's."""
-    name = variables[f"{role}_image"]
-    check_image(f"{where}.", None, model["tag"], model["digest"], problems)
-    tag, digest = model["tag"], model["digest"]
+    tag, digest = model.keys["tag"], model.keys["digest"]
+    check_image(f"{model.variable}.", None, tag, digest, problems)
     if not tag and not digest:
-        tag, digest = variables[f"{role}_tag"], variables[f"{role}_digest"]
+        tag, digest = model.of_role("tag"), model.of_role("digest")
     if not tag and not digest:
         problems.add(
-            f"{role}_tag",
-            f"is missing, and {where} has neither tag nor digest",
+            f"{model.engine.role}_tag",
+            f"is missing, and {model.variable} has neither tag nor digest",
             "Write the version to run, such as v0.33.0; a tag that moves makes hosts differ",
         )
+    return image(model.of_role("image"), tag, digest)
+
+
+def image(name: str, tag: str | None, digest: str | None) -> str:
+    """An image's whole reference; a digest wins."""
     return f"{name}@{digest}" if digest else f"{name}:{tag}"
 
 

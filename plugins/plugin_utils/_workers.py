@@ -21,7 +21,12 @@ from ansible_collections.onehop.llm.plugins.plugin_utils import (
     _native,
     _schema,
 )
-from ansible_collections.onehop.llm.plugins.plugin_utils._engines import Container, Engine, Native
+from ansible_collections.onehop.llm.plugins.plugin_utils._engines import (
+    Container,
+    Engine,
+    Model,
+    Native,
+)
 from ansible_collections.onehop.llm.plugins.plugin_utils._problems import Problems
 
 RUNTIMES: dict[type, Any] = {Native: _native, Container: _containers}
@@ -105,7 +110,9 @@ def _worker(
         "requires": [],
     }
     spec["route"] = spec["url"]
-    more: dict[str, Any] = runtime.worker(engine, where, model, spec, own, variables, problems)
+    more: dict[str, Any] = runtime.worker(
+        Model(engine, where, model, variables, own), spec, problems
+    )
     return spec | more
 
 
