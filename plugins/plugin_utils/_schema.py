@@ -169,6 +169,7 @@ TYPES: dict[str, Type] = {
     "int": Type("int", _int),
     "count": Type("int", _bounded(0, None, "Write 0 or more")),
     "positive": Type("int", _bounded(1, None, "Write 1 or more")),
+    "id": Type("int", _bounded(1, 2**32 - 2, "Write a number from 1 to 4294967294")),
     "port": Type("int", _bounded(1, 65535, "Write a port from 1 to 65535")),
     "str": Type("str", _str),
     "path": Type("str", _path),

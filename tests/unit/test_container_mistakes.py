@@ -68,8 +68,19 @@ MISTAKES = [
         "m.container_config.Network = 'host': would have the worker listen for everybody in reach",
     ),
     (vllm({"container_config": {"Network": ["pasta", "host"]}}), "listen for everybody in reach"),
+    (vllm({"container_config": {"Network": "ns:/proc/1/ns/net"}}), "listen for everybody in reach"),
+    (vllm({"container_config": {"Network": "pasta:-t,8000"}}), "listen for everybody in reach"),
+    (
+        vllm({"container_config": {"Network": "pasta:--ipv4-only,--tcp-ports=80"}}),
+        "listen for everybody in reach",
+    ),
     (vllm({"container_config": {"PodmanArgs": "-p 8000:8000"}}), "listen for everybody in reach"),
     (vllm({"container_config": {"PodmanArgs": "-P"}}), "listen for everybody in reach"),
+    (vllm({"container_config": {"PodmanArgs": "-dp 80:80"}}), "PodmanArgs = '-dp 80:80': would"),
+    (vllm({"container_config": {"PodmanArgs": "-itdp80:80"}}), "listen for everybody in reach"),
+    (vllm({"container_config": {"PodmanArgs": "--network=pasta:-t,80"}}), "listen for everybody"),
+    (vllm({"container_config": {"PodmanArgs": "--network"}}), "listen for everybody in reach"),
+    (vllm({"container_config": {"PodmanArgs": "--net=ns:/x"}}), "listen for everybody in reach"),
     (
         vllm({"container_config": {"PodmanArgs": ["--init", "--cpus 2 --network=host"]}}),
         "container_config.PodmanArgs = '--cpus 2 --network=host': would have the worker listen",
@@ -110,6 +121,12 @@ MISTAKES = [
         vllm({"settings": {"x": "/run/secrets/k"}}),
         "a path inside of the image goes into extra_args",
     ),
+    (vllm({"model": "/srv/a:b"}), "m.model = '/srv/a:b': holds a colon, and Podman cannot mount"),
+    (
+        vllm({"settings": {"lora-modules": ["a=/srv/l:1"]}}),
+        "vllm_models.m.settings.lora-modules = '/srv/l:1': holds a colon, and Podman cannot mount "
+        "such a path. Write another; what is no path of the host goes into extra_args",
+    ),
     # Secrets.
     (vllm({"settings": {"x": "${cred:k}"}}), "refers to the credential 'k', which is not declared"),
     (vllm({"credentials": {"k": {"environment": "A"}}}), "has neither source nor content"),
@@ -120,6 +137,13 @@ MISTAKES = [
     (
         vllm({"credentials": {"k": {"source": "/k", "flag": "api-key"}}}),
         "vllm_models.m.credentials.k.flag: is not a known key",
+    ),
+    # Ids.
+    (vllm(vllm_uid=2**32 - 1), "vllm_uid = 4294967295: is out of range. Write a number from 1 to"),
+    (vllm(vllm_subuid_start=2**32), "vllm_subuid_start = 4294967296: is out of range"),
+    (
+        vllm(vllm_subgid_start=2**32 - 65536),
+        "vllm_subgid_start = 4294901760: makes a range of 65536 ids that ends behind 4294967294",
     ),
     # Two of a kind on a host.
     (
@@ -272,6 +296,10 @@ def test_a_plan_holds_no_secret() -> None:
         vllm(
             {"container_config": {"Network": "pasta", "PodmanArgs": ["--pids-limit=-1", "--init"]}}
         ),
+        vllm({"container_config": {"PodmanArgs": ["--network=pasta -d --no-hosts", "--net none"]}}),
+        vllm({"container_config": {"Network": "pasta:-T,8000,-t,none"}}),
+        vllm({"extra_args": ["--path", "/srv/a:b"]}),
+        vllm(vllm_subuid_start=2**32 - 1 - 65536),
         vllm({"extra_args": ["--seed", "1", "-O3"]}),
         vllm({"settings": {"chat-template": ""}}),
         vllm({"devices": []}),
