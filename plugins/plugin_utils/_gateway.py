@@ -180,7 +180,7 @@ def plan(
     units = [worker["unit"] for worker in workers]
     # A digest wins over the default tag; beside another tag it is a mistake.
     _containers.check_image(VARIABLE + ".", _TAG, given["tag"], given["digest"], problems)
-    return {
+    front = {
         "engine": VARIABLE,
         "key": "gateway",
         "variable": VARIABLE,
@@ -218,6 +218,8 @@ def plan(
         "after": units,
         "requires": units,
     }
+    _declared.line(GATEWAY, front, problems)
+    return front
 
 
 def _check(given: Mapping[str, Any], problems: Problems) -> None:

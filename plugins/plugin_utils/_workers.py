@@ -113,7 +113,9 @@ def _worker(
     more: dict[str, Any] = runtime.worker(
         Model(engine, where, model, variables, own), spec, problems
     )
-    return spec | more
+    worker = spec | more
+    _declared.line(engine, worker, problems)
+    return worker
 
 
 def _check_listener(

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from typing import Any
 
@@ -92,6 +93,11 @@ MISTAKES = [
     ),
     (vllm({"container_config": {"Add Device": "x"}}), "Add Device: is no key of a unit"),
     (vllm({"container_config": {"Label": "a\nExec=b"}}), "Label = 'a\\nExec=b': is no text on one"),
+    (vllm({"container_config": {"Label": "a\rExec=b"}}), "Label = 'a\\rExec=b': is no text on one"),
+    (
+        vllm({"service_config": {"Nice": "5\\"}}),
+        "service_config.Nice = '5\\\\': ends in a backslash",
+    ),
     # Flags of the role.
     (vllm({"settings": {"host": "0.0.0.0"}}), "settings.host: is set by the role. Remove it: a"),
     (vllm({"settings": {"port": 1}}), "settings.port: is set by the role. Use the model's port"),
@@ -110,8 +116,53 @@ MISTAKES = [
     (vllm({"extra_args": ["--hos", "x"]}), "gives hos, which the engine may take for host"),
     (vllm({"extra_args": ["--served_model"]}), "the engine may take for served-model-name"),
     (sglang({"extra_args": ["--por=1"]}), "gives por, which the engine may take for port"),
-    (vllm({"extra_args": ["--seed", ""]}), "holds an empty word, which Quadlet cannot pass on"),
-    (vllm({"settings": {"stop": ["a", ""]}}), "settings.stop: holds an empty word"),
+    # What no unit can hold.
+    *(
+        (vllm({"settings": {"x": f"a{letter}"}}), "settings.x: contains a character that no unit")
+        for letter in ("\0", "\x80", "\ud800", "\ufdd0", "\uffff", "\U0010fffe")
+    ),
+    (vllm({"settings": {"x": ["a", "\x80"]}}), "settings.x: contains a character that no unit"),
+    (vllm({"settings": {"x": {"\x80": 1}}}), "settings.x: contains a character that no unit"),
+    (
+        vllm(vllm_model_settings={"x": "\x80"}),
+        "vllm_model_settings.x: contains a character that no unit can hold. Remove NUL, U+0080, "
+        "surrogates and noncharacters of Unicode",
+    ),
+    (
+        vllm({"extra_args": ["\x80"]}),
+        "m.extra_args[0] = '\\x80': contains a character that no unit",
+    ),
+    (vllm({"environment": {"A": "\ufffe"}}), "m.environment.A: contains a character that no unit"),
+    (
+        vllm({"model": "a/\x80"}),
+        "vllm_models.m.model = 'a/\\x80': contains a character that no unit",
+    ),
+    (
+        vllm({"container_config": {"Label": ["a", "\x80"]}}),
+        "container_config.Label: contains a character that no unit can hold",
+    ),
+    (
+        vllm({"settings": {"x": "a" * 131072}}),
+        "settings.x: makes a word of 131076 bytes, and Linux",
+    ),
+    (vllm({"settings": {"x": ["é" * 65536]}}), "settings.x: makes a word of 131072 bytes"),
+    (vllm({"extra_args": ["a" * 131072]}), "m.extra_args: makes a word of 131072 bytes, and Linux"),
+    (vllm({"environment": {"A": "a" * 131071}}), "m.environment.A: makes a word of 131073 bytes"),
+    (
+        vllm({"extra_args": ["a" * 100000] * 10}),
+        "vllm_models.m: makes a line of 1000090 bytes in its unit, and 983039 are the most. Write "
+        "less, or put it into a file that the engine reads",
+    ),
+    (vllm({"environment": {f"A{n}": "$" * 100000 for n in range(5)}}), "m: makes a line of 1000"),
+    (
+        gateway({"extra_args": ["\x01" * 100000] * 3}),
+        "sglang_gateway: makes a line of 1200",
+    ),
+    (
+        vllm({"unit_config": {"Description": "a" * 2**20}}),
+        "unit_config.Description: is a line of more than 983039 bytes",
+    ),
+    (vllm({"settings": {"x": datetime.date(2026, 1, 2)}}), "settings.x: is no text, number, list"),
     # Paths that are no host's to show.
     (vllm({"model": "/"}), "vllm_models.m.model = '/': cannot be shown to a container"),
     (vllm({"settings": {"chat-template": "/dev/x"}}), "settings.chat-template = '/dev/x': cannot"),
@@ -299,6 +350,8 @@ def test_a_plan_holds_no_secret() -> None:
         vllm({"container_config": {"PodmanArgs": ["--network=pasta -d --no-hosts", "--net none"]}}),
         vllm({"container_config": {"Network": "pasta:-T,8000,-t,none"}}),
         vllm({"extra_args": ["--path", "/srv/a:b"]}),
+        vllm({"extra_args": ["--seed", ""], "settings": {"stop": ["a", ""]}}),
+        vllm({"settings": {"x": "a" * 131067, "y": {"z": "\0"}}}),
         vllm(vllm_subuid_start=2**32 - 1 - 65536),
         vllm({"extra_args": ["--seed", "1", "-O3"]}),
         vllm({"settings": {"chat-template": ""}}),
