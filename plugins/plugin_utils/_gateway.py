@@ -191,7 +191,6 @@ def plan(
         "socket": None,
         "url": f"{scheme}://{asked}:{given['port']}",
         "route": None,
-        "unlisted": True,
         "model": None,
         "settings": given["settings"] | flags,
         "extra_args": given["extra_args"],
