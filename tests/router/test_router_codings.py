@@ -251,8 +251,7 @@ def test_a_client_that_leaves_while_its_body_is_decompressed():
             wire.send(post(packed, "/tokenize", "Content-Encoding: gzip"))
             await until(lambda: limits.held_bytes > len(packed) + 1_000_000)
             wire.reset()
-            await until(lambda: limits.active == 0)
-            assert limits.held_bytes == 0
+            await until(lambda: limits.held_bytes == 0)
             assert engine.requests == []
             assert (await front.ask(post(CHAT))).status == 200
 
@@ -270,8 +269,7 @@ def test_a_fault_of_our_own_while_decompressing(monkeypatch):
                 wire = await front.connect()
                 wire.send(post(gzip.compress(CHAT.encode()), "/tokenize", "Content-Encoding: gzip"))
                 assert await wire.ended()
-            assert front.router.limits.active == 0
-            assert front.router.limits.held_bytes == 0
+            await until(lambda: front.router.limits.held_bytes == 0)
             assert (await front.ask(post(CHAT))).status == 200
 
     run(work())

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from .auth import Identity, Keyring
-from .config import Config
+from .config import ClientKeyConfig, Config
 from .errors import missing_model, unknown_model
 from .headers import ConfiguredHeaders
 from .paths import AllowedPaths
@@ -82,9 +82,7 @@ class Table:
         self.keys = keys
         self.routes = routes
         self.created = created
-        self._aliases = {
-            alias: name for name, model in config.models.items() for alias in model.aliases
-        }
+        self._aliases = aliases_of(config)
         paths = config.allowed_paths
         self.allowed = None if paths is None else AllowedPaths(paths)
         listed = [name for name, route in routes.items() if not route.unlisted]
@@ -134,6 +132,21 @@ class Table:
         return own | self.config.models[self.canonical(name)].card
 
 
+def aliases_of(config: Config) -> dict[str, str]:
+    """The model of each alias."""
+    return {alias: name for name, model in config.models.items() for alias in model.aliases}
+
+
+def _identity(name: str, client: ClientKeyConfig, aliases: dict[str, str]) -> Identity:
+    # Models by their own names: who may use an alias may use its model.
+    models = (aliases.get(model, model) for model in client.models or ())
+    return Identity(
+        name,
+        None if client.models is None else frozenset(models),
+        None if client.paths is None else AllowedPaths(client.paths),
+    )
+
+
 def build_table(config: Config, upstream_at: Callable[[Address], Upstream]) -> Table:
     """The table of a configuration whose secrets are expanded.
 
@@ -151,15 +164,11 @@ def build_table(config: Config, upstream_at: Callable[[Address], Upstream]) -> T
             for one in model.upstreams
         )
         routes[name] = Route(name, targets, model.unlisted)
-    names = {alias: name for name, model in config.models.items() for alias in model.aliases}
+    aliases = aliases_of(config)
     keys = Keyring(
-        (key, Identity(name, _models(one.models, names)))
+        (key, who)
         for name, one in config.client_keys.items()
+        for who in (_identity(name, one, aliases),)
         for key in one.keys
     )
     return Table(config, keys, routes, int(time.time()))
-
-
-def _models(allowed: tuple[str, ...] | None, aliases: dict[str, str]) -> frozenset[str] | None:
-    """The models of a key by their own names: who may use an alias may use its model."""
-    return None if allowed is None else frozenset(aliases.get(name, name) for name in allowed)
