@@ -10,6 +10,7 @@ from .auth import ANYONE, Identity
 from .errors import Refusal
 from .framing import RequestHead
 from .paths import RoutedPath, split_path
+from .responses import find_response
 from .routing import Route, Table
 
 _JSON = "application/json"
@@ -58,6 +59,9 @@ def admit(head: RequestHead, table: Table) -> Answer | Admission:
     limit = table.config.max_body_bytes
     if limit and head.length is not None and head.length > limit:
         raise too_large(limit)
+    made = find_response(table, split, who)
+    if made is not None:
+        return Admission(who, split, made)
     if split.model is not None:
         return Admission(who, split, table.route(split.model, who))
     coding = head.first.get(b"content-encoding", b"identity")

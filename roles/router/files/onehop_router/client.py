@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, cast
 from .admission import Admission, Answer, admit, too_large
 from .answers import write_answer
 from .body import find_model
+from .creating import ResponseExchange
 from .errors import Refusal, render
 from .exchange import Exchange
 from .framing import ChunkedBody, HeadFinder, LengthBody, RequestHead, parse_head
@@ -164,6 +165,8 @@ class ClientConnection(asyncio.Protocol):
         elif (self._held_upload or self._held_early) and hung_up(self._transport):
             self._transport.abort()
             self._drop_exchange()
+        elif self._exchange is not None:
+            self._exchange.sweep(now)
 
     def drain(self) -> None:
         """Finish the request under way, if any, then close."""
@@ -243,7 +246,9 @@ class ClientConnection(asyncio.Protocol):
             streamed = admission.route is not None and not is_short(head)
             if head.length and not streamed:
                 self._router.limits.check_room(head.length)
-            exchange = Exchange(self, self._router.limits, table, head, admission, self._request_id)
+            creates = ResponseExchange.fits(head.method, admission.path.segments)
+            kind = ResponseExchange if creates else Exchange
+            exchange = kind(self, self._router.limits, table, head, admission, self._request_id)
         except Refusal as refusal:
             self.refuse(refusal)
             return

@@ -10,11 +10,14 @@ import re
 import ssl
 from dataclasses import dataclass
 
+from .checks import Watch
 from .client import ClientConnection
 from .config import Config
 from .framing import RequestHead
+from .holding import WaitingRoom
 from .limits import Limits
 from .pool import Upstream
+from .responses import ResponseMemory
 from .routing import build_table
 from .urls import Address
 
@@ -47,6 +50,9 @@ class Router:
     def __init__(self, config: Config, timeouts: Timeouts | None = None) -> None:
         self.timeouts = timeouts or Timeouts()
         self.limits = Limits()
+        self.room = WaitingRoom()
+        self.responses = ResponseMemory()
+        self.watch = Watch(self.room.look_soon)
         self.clients: set[ClientConnection] = set()
         self.draining = False
         self._loop = asyncio.get_running_loop()
@@ -68,7 +74,9 @@ class Router:
             wanted[address] = found or Upstream(address, self._tls_context)
             return wanted[address]
 
-        table = build_table(config, upstream_at)
+        table = build_table(config, upstream_at, self.watch.health_of)
+        table.room = self.room
+        table.responses = self.responses
         for address, upstream in self._upstreams.items():
             if address not in wanted:
                 upstream.retire()
@@ -76,6 +84,8 @@ class Router:
         # Certificates may have been renewed as well.
         self._tls = None
         self.table = table
+        self.watch.follow(table)
+        self.room.follow(table.routes, config.max_held_requests)
         self.limits.max_active = config.max_concurrent_requests
         self.limits.max_held_bytes = config.max_buffered_bytes
 
@@ -112,6 +122,7 @@ class Router:
         self.draining = True
         if self._sweeper is not None:
             self._sweeper.cancel()
+        self.watch.stop()
         for client in list(self.clients):
             client.abort()
         for upstream in self._upstreams.values():
