@@ -19,7 +19,7 @@ from .course import Course
 from .errors import Refusal
 from .framing import RequestHead
 from .headers import write_request
-from .limits import Limits
+from .limits import Gates, Limits
 from .routing import NO_HOLD, Route, Table, Target
 from .upstream import Receiver, UpstreamConnection
 
@@ -57,7 +57,7 @@ class Client(Protocol):
 
 
 class Dispatch(Receiver):
-    """The client's counterpart, and a Waiter of the waiting room. Exchange makes it a Receiver."""
+    """The client's counterpart, and a Waiter of the limits and the waiting room. Exchange makes it a Receiver."""
 
     def __init__(
         self,
@@ -68,13 +68,14 @@ class Dispatch(Receiver):
         admission: Admission,
         request_id: str,
     ) -> None:
-        """Takes a slot. Raises Refusal (429) when there is none."""
-        limits.enter()
         self.to_head = head.method == b"HEAD"
         self.request_id = request_id
         self.over = False
         self._client = client
         self._limits = limits
+        # What it has to pass, and whether it has.
+        self._gates: Gates = ()
+        self._entered = False
         self._table = table
         self._request = head
         self._admission = admission
@@ -112,7 +113,12 @@ class Dispatch(Receiver):
         self._course = self._plan(route, body, session)
         self._body = body
         self._sent_all = body is not None
-        self._dispatch()
+        self._gates = self._limits.gates(self._admission.identity.name, route.name)
+        try:
+            if self._limits.enter(self._gates, self):
+                self.admitted()
+        except Refusal as refusal:
+            self._refuse(refusal)
 
     def _plan(
         self, route: Route, dummy_body: bytes | bytearray | None, session: bytes | None
@@ -121,6 +127,19 @@ class Dispatch(Receiver):
         if route.affinity:
             session = session_of(self._request.first) or session
         return Course(route, self._admission.identity, session)
+
+    # -- from the limits (limits.Waiter)
+
+    def admitted(self) -> None:
+        """There is room for this request now."""
+        self._entered = True
+        self._dispatch()
+
+    def refused(self, refusal: Refusal) -> None:
+        """There was no room for too long."""
+        self._refuse(refusal)
+
+    # -- from the client, once it has started
 
     def upload(self, pieces: list[bytes], last: bool) -> None:
         """Pieces of a streamed body, and whether they are the last ones."""
@@ -349,7 +368,10 @@ class Dispatch(Receiver):
         self._aim(None)
         if self._wait_until:
             self._table.room.leave(self)
-        self._limits.leave()
+        if self._entered:
+            self._limits.leave(self._gates)
+        else:
+            self._limits.give_up(self)
 
     def _who(self) -> str:
         name = self._course.name if self._course is not None else ""

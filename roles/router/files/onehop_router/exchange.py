@@ -36,7 +36,6 @@ class Exchange(Dispatch):
         admission: Admission,
         request_id: str,
     ) -> None:
-        """Takes a slot. Raises Refusal (429) when there is none."""
         super().__init__(client, limits, table, head, admission, request_id)
         # Whether an answer is on its way to the client.
         self.begun = False

@@ -20,6 +20,7 @@ from .pool import Upstream
 from .responses import ResponseMemory
 from .routing import build_table
 from .urls import Address
+from .verification import Verifier
 
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 
@@ -49,14 +50,15 @@ class Router:
 
     def __init__(self, config: Config, timeouts: Timeouts | None = None) -> None:
         self.timeouts = timeouts or Timeouts()
-        self.limits = Limits()
-        self.room = WaitingRoom()
-        self.responses = ResponseMemory()
-        self.watch = Watch(self.room.look_soon)
         self.clients: set[ClientConnection] = set()
         self.draining = False
         self._loop = asyncio.get_running_loop()
         self.now = self._loop.time
+        self.limits = Limits(self.now)
+        self.verifier = Verifier()
+        self.room = WaitingRoom()
+        self.responses = ResponseMemory()
+        self.watch = Watch(self.room.look_soon)
         self._upstreams: dict[Address, Upstream] = {}
         self._tls: ssl.SSLContext | None
         self._id_prefix = os.urandom(8).hex()
@@ -86,8 +88,7 @@ class Router:
         self.table = table
         self.watch.follow(table)
         self.room.follow(table.routes, config.max_held_requests)
-        self.limits.max_active = config.max_concurrent_requests
-        self.limits.max_held_bytes = config.max_buffered_bytes
+        self.limits.configure(config)
 
     def connection(self) -> ClientConnection:
         """The protocol of a connection just accepted."""
@@ -127,6 +128,7 @@ class Router:
             client.abort()
         for upstream in self._upstreams.values():
             upstream.abort_all()
+        self.verifier.stop()
 
     def _sweep(self) -> None:
         self._sweeper = self._loop.call_later(self.timeouts.sweep, self._sweep)
@@ -135,6 +137,7 @@ class Router:
             upstream.sweep(now)
         for client in list(self.clients):
             client.sweep(now)
+        self.limits.sweep(now)
 
     def _tls_context(self) -> ssl.SSLContext:
         # Made once and only when wanted: it reads the system's certificates.

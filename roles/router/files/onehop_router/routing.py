@@ -13,7 +13,7 @@ import msgspec
 from .auth import Identity, Keyring
 from .balance import by_session, least_outstanding
 from .cards import describe
-from .config import Config, UpstreamConfig
+from .config import ClientKeyConfig, Config, UpstreamConfig
 from .errors import unknown_model
 from .headers import ConfiguredHeaders
 from .health import Health
@@ -170,6 +170,14 @@ class Table:
         return {**own, **describe(self.routes[name].targets), **self.config.models[name].card}
 
 
+def _identity(name: str, client: ClientKeyConfig) -> Identity:
+    return Identity(
+        name,
+        None if client.models is None else frozenset(client.models),
+        None if client.paths is None else AllowedPaths(client.paths),
+    )
+
+
 def build_table(
     config: Config,
     upstream_at: Callable[[Address], Upstream],
@@ -196,8 +204,9 @@ def build_table(
     for name, model in config.models.items():
         routes[name].fallbacks = tuple(routes[other] for other in model.fallbacks)
     keys = Keyring(
-        (key, Identity(name, None if one.models is None else frozenset(one.models)))
+        (key, who)
         for name, one in config.client_keys.items()
+        for who in (_identity(name, one),)
         for key in one.keys
     )
     return Table(config, keys, routes, int(time.time()))
