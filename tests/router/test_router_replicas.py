@@ -24,7 +24,7 @@ from router_harness import (
     until,
 )
 
-from onehop_router.balance import by_session
+from onehop_router.balance import by_session, session_of
 from onehop_router.config_reader import parse
 from onehop_router.course import repeatable
 from onehop_router.pool import Upstream
@@ -148,6 +148,39 @@ def test_a_session_by_header(name):
                         len(each.requests) - had for each, had in zip(engines, before, strict=True)
                     ]
                     assert sorted(took) == [0, 0, 3]
+                assert all(each.requests for each in engines)
+
+    run(work())
+
+
+def test_a_session_by_body():
+    def session(body: str, **headers: str) -> bytes | None:
+        fields = {
+            name.replace("_", "-").encode(): value.encode() for name, value in headers.items()
+        }
+        return session_of(fields, body.encode())
+
+    assert session('{"messages": [{"role": "user"}], "prompt_cache_key": "a", "user": "b"}') == b"a"
+    assert session('{"user":"b","messages":[{"role":"user","content":"x"}]}') == b"b"
+    assert session('{"messages": [{"role":"user"}], "user" : "b"}') == b"b"
+    assert session('{"prompt_cache_key": null, "user": "b"}') == b"b"
+    assert session('{"prompt_cache_key": "a"}', x_session_id="c") == b"c"
+    assert session('{"messages": [{"role": "user", "content": "x"}]}') is None
+    assert session("") is None
+
+
+def test_a_body_keeps_its_session_on_one_replica():
+    async def work():
+        async with backend(ok) as one, backend(ok) as two:
+            engines = (one, two)
+            models = {"m": model(one.url, two.url, balance="affinity")}
+            async with router(models) as front:
+                for number in range(8):
+                    before = len(one.requests)
+                    body = json.dumps({"model": "m", "prompt_cache_key": f"k{number}"})
+                    for dummy in range(2):
+                        assert (await front.ask(post(body))).status == 200
+                    assert len(one.requests) - before in (0, 2)
                 assert all(each.requests for each in engines)
 
     run(work())

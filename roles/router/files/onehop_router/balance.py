@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -16,14 +17,27 @@ if TYPE_CHECKING:
 HEADROOM = 1.25
 # Header fields in which clients name their session; the underscore is Codex's.
 SESSION_FIELDS = (b"x-session-id", b"session-id", b"session_id")
+SESSION_KEYS = (b'"prompt_cache_key"', b'"user"')
+_TEXT = re.compile(rb'\s*:\s*"([^"]{1,512})"')
 
 
-def session_of(headers: Mapping[bytes, bytes]) -> bytes | None:
-    """The session that a request's header names. Keys are lower case."""
+def session_of(headers: Mapping[bytes, bytes], body: bytes | bytearray) -> bytes | None:
+    """The session that a request names: in its header, whose names are lower case, or its body.
+
+    The body is not parsed for this. A key that stands deeper in it may be taken for the one on top,
+    which is as good: what counts is that the requests of a session say the same.
+    """
     for name in SESSION_FIELDS:
         value = headers.get(name)
         if value:
             return value
+    for key in SESSION_KEYS:
+        at = body.find(key)
+        while at >= 0:
+            found = _TEXT.match(body, at + len(key))
+            if found is not None:
+                return found[1]
+            at = body.find(key, at + 1)
     return None
 
 

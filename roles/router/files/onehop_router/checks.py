@@ -170,10 +170,10 @@ class Watcher:
         self._task: asyncio.Task[None] | None = None
         health.hurry = self._hurry
 
-    def follow(self, target: Target, model: str, seconds: float) -> None:
+    def follow(self, target: Target, seconds: float) -> None:
         """Watch the replica as a new table has it, every so many seconds; 0 is only when hurried."""
         self._target = target
-        self._model = target.model or model
+        self._model = target.model
         self._seconds = seconds if target.health_path is not None else 0.0
         if self._seconds:
             self._hurry()
@@ -286,7 +286,7 @@ class Watch:
                 key = (name, target.url, target.health_path)
                 if key not in wanted:
                     wanted.add(key)
-                    self._watchers[key].follow(target, name, table.config.health_seconds)
+                    self._watchers[key].follow(target, table.config.health_seconds)
         for key in self._watchers.keys() - wanted:
             self._watchers.pop(key).stop()
 

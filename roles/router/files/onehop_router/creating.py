@@ -29,8 +29,8 @@ class ResponseExchange(Exchange):
         """Whether this is a request that creates a response."""
         return segments == CREATE and method == b"POST"
 
-    def _plan(self, route: Route, body: bytes | bytearray | None, session: bytes | None) -> Course:
-        course = super()._plan(route, body, session)
+    def _plan(self, route: Route, body: bytes | bytearray | None) -> Course:
+        course = super()._plan(route, body)
         # What goes on from a response goes to where that one is.
         found = _PREVIOUS.search(body) if body is not None and len(route.targets) > 1 else None
         if found is not None:

@@ -103,14 +103,9 @@ class Dispatch(Receiver):
         self._limits.hold(size)
         self._held += size
 
-    def start(
-        self, route: Route, body: bytes | bytearray | None, session: bytes | None = None
-    ) -> None:
-        """Send the request on its way; `body` is None where it will be streamed.
-
-        `session` is what the body says about whose conversation this is.
-        """
-        self._course = self._plan(route, body, session)
+    def start(self, route: Route, body: bytes | bytearray | None) -> None:
+        """Send the request on its way; `body` is None where it will be streamed."""
+        self._course = self._plan(route, body)
         self._body = body
         self._sent_all = body is not None
         self._gates = self._limits.gates(self._admission.identity.name, route.name)
@@ -120,12 +115,9 @@ class Dispatch(Receiver):
         except Refusal as refusal:
             self._refuse(refusal)
 
-    def _plan(
-        self, route: Route, dummy_body: bytes | bytearray | None, session: bytes | None
-    ) -> Course:
+    def _plan(self, route: Route, body: bytes | bytearray | None) -> Course:
         """The replicas that this request may go to, in their order."""
-        if route.affinity:
-            session = session_of(self._request.first) or session
+        session = session_of(self._request.first, body or b"") if route.affinity else None
         return Course(route, self._admission.identity, session)
 
     # -- from the limits (limits.Waiter)

@@ -30,18 +30,20 @@ NO_HOLD = b"x-onehop-hold"
 class Target:
     """One replica of a model: the upstream it lives on and how requests to it are written.
 
-    `model` is its own name for the model, or None. `host` is the Host that replaces the client's,
-    or None where the client's is kept.
+    `model` is what the replica calls the model. `host` is the Host that replaces the client's, or
+    None where the client's is kept.
     """
 
     __slots__ = (
         "headers", "health", "health_path", "host", "model", "salt", "upstream", "url", "weight",
     )  # fmt: skip
 
-    def __init__(self, config: UpstreamConfig, upstream: Upstream, health: Health) -> None:
+    def __init__(
+        self, name: str, config: UpstreamConfig, upstream: Upstream, health: Health
+    ) -> None:
         self.upstream = upstream
         self.url = config.url
-        self.model = config.model
+        self.model = config.model or name
         self.weight = config.weight
         self.health = health
         self.health_path = config.health
@@ -191,7 +193,7 @@ def build_table(
     routes = {}
     for name, model in config.models.items():
         targets = tuple(
-            Target(one, upstream_at(one.url.address), health_of(name, one))
+            Target(name, one, upstream_at(one.url.address), health_of(name, one))
             for one in model.upstreams
         )
         routes[name] = Route(
