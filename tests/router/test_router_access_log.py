@@ -33,8 +33,8 @@ from router_harness import (
 
 from onehop_router import access_log
 from onehop_router.access_log import MAX_WAITING, AccessLog, Line
+from onehop_router.recorder import LOT
 from onehop_router.router import Timeouts
-from onehop_router.watch import LOT
 
 KEY = "sk-very-secret"
 AUTH = f"Authorization: Bearer {KEY}"
@@ -58,7 +58,7 @@ class Watched:
 
     def lines(self) -> list[dict[str, Any]]:
         """All lines there are, those that still wait included."""
-        self.front.router.watch.close()
+        self.front.router.recorder.close()
         return [json.loads(line) for line in self.file.read_text().splitlines()]
 
     def count(self, name: str) -> float:
@@ -77,7 +77,7 @@ async def watched(file: Path, script=None, *, raw=False, **settings) -> AsyncIte
             async with router(
                 {"m": entry}, timeouts=timeouts, access_log=True, **settings
             ) as front:
-                front.router.watch.log = AccessLog(log.fileno())
+                front.router.recorder.log = AccessLog(log.fileno())
                 yield Watched(front, engine, file)
 
 
@@ -502,7 +502,7 @@ def test_the_log_follows_a_reload(tmp_path):
         async with watched(tmp_path / "log") as seen:
             await seen.front.ask(get("/health"))
             config = seen.front.router.table.config
-            seen.front.router.watch.load(type(config)(access_log=False))
+            seen.front.router.recorder.load(type(config)(access_log=False))
             await seen.front.ask(get("/health"))
             assert len(seen.lines()) == 1
             assert seen.count("requests_total") == 2
@@ -520,16 +520,16 @@ def entry(number: int) -> Line:
 def test_ends_are_counted_and_written_in_lots(tmp_path):
     async def work():
         async with watched(tmp_path / "log") as seen:
-            watch = seen.front.router.watch
-            requests = watch.metrics.slot(("responses", "", "", "200"))
+            recorder = seen.front.router.recorder
+            requests = recorder.metrics.slot(("responses", "", "", "200"))
             for number in range(LOT):
-                record = watch.begin(None, str(number), None)
+                record = recorder.begin(None, str(number), None)
                 record.status = 200
                 record.finish("complete")
                 record.finish("client_gone")
-                done = watch.metrics.shared.total(requests)
+                done = recorder.metrics.shared.total(requests)
                 assert done == (LOT if number == LOT - 1 else 0)
-            record = watch.begin(None, "one more", None)
+            record = recorder.begin(None, "one more", None)
             record.finish("complete")
             # A single one does not wait for others.
             await until(lambda: b"one more" in seen.file.read_bytes())

@@ -257,7 +257,7 @@ def test_a_replica_is_shown_as_it_is_thought_to_be():
         async with backend() as engine, router({"m": model(engine.url)}) as front:
             (target,) = front.router.table.routes["m"].targets
             for up in (False, True):
-                target.upstream.up = up
+                target.health.up = up
                 assert await scraped(front, "upstream_up") == {("m", engine.url): up}
 
     run(work())
@@ -300,7 +300,7 @@ def test_may_read_metrics():
 def test_no_client_makes_the_number_of_series_grow():
     async def work():
         async with backend() as engine, router({"m": model(engine.url)}) as front:
-            watch = front.router.watch
+            recorder = front.router.recorder
 
             async def ask(tag: str) -> None:
                 await front.ask(post(json.dumps({"model": f"m{tag}"})))
@@ -312,12 +312,12 @@ def test_no_client_makes_the_number_of_series_grow():
                 await front.ask(f"GET /{tag}  HTTP/1.1\r\n\r\n")
 
             await ask("tag")
-            watch.settle()
-            before = watch.metrics.shared.entries()
+            recorder.settle()
+            before = recorder.metrics.shared.entries()
             for number in range(20):
                 await ask(f"tag{number}{'x' * number * 50}")
-            watch.settle()
-            assert watch.metrics.shared.entries() == before
+            recorder.settle()
+            assert recorder.metrics.shared.entries() == before
             text = front.router.table.metrics("")[0]
             assert b"tag" not in text
             assert set(values(text, "requests_total")) == {

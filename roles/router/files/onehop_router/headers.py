@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from .auth import KEY_HEADERS, without_key_protocol
 from .framing import RequestHead
+from .naming import MODEL_HEADER
 
 # Fields of one connection, not of the message (RFC 9110, 7.6.1, and two from habit).
 HOP_BY_HOP = frozenset(
@@ -22,7 +23,7 @@ HOP_BY_HOP = frozenset(
 # Fields of a request that the router writes itself or has already acted on.
 _OWN = HOP_BY_HOP | {
     b"host", b"content-length", b"expect", b"forwarded", b"x-forwarded-for",
-    b"x-forwarded-host", b"x-forwarded-proto", b"x-request-id",
+    b"x-forwarded-host", b"x-forwarded-proto", b"x-request-id", MODEL_HEADER,
 }  # fmt: skip
 
 # Fields that a configuration cannot set, because the router's framing depends on them.
@@ -163,6 +164,11 @@ class AnswerHead:
         self.identified = b"x-request-id" in values
         self.values = values
 
+    def is_event_stream(self) -> bool:
+        """Whether the body is server-sent events, in plain text."""
+        kind = self.values.get(b"content-type", b"").lower()
+        return kind.startswith(b"text/event-stream") and b"content-encoding" not in self.values
+
 
 def _listed(fields: list[tuple[bytes, bytes, bytes]]) -> frozenset[bytes]:
     for lower, dummy, dummy_value in fields:
@@ -181,11 +187,12 @@ def _listed(fields: list[tuple[bytes, bytes, bytes]]) -> frozenset[bytes]:
 class AnswerWriter:
     """Writes one answer to one client in the framing that this client understands."""
 
-    __slots__ = ("_chunked", "_request", "closes", "sent")
+    __slots__ = ("_request", "chunked", "closes", "sent")
 
     def __init__(self, request: RequestHead) -> None:
         self._request = request
-        self._chunked = False
+        # Whether the body goes in chunks.
+        self.chunked = False
         # Whether the client's connection has to end with this answer.
         self.closes = False
         # Bytes of body so far.
@@ -194,7 +201,7 @@ class AnswerWriter:
     def head(self, answer: AnswerHead, request_id: str) -> bytes:
         """The head as the client gets it; decides whether its body goes in chunks."""
         old = self._request.version == b"1.0"
-        self._chunked = answer.framing in ("chunked", "close") and not old
+        self.chunked = answer.framing in ("chunked", "close") and not old
         if not self._request.keep_alive or (old and answer.framing in ("chunked", "close")):
             self.closes = True
         lines = [b"HTTP/1.1 %d %b\r\n" % (answer.status, answer.reason)]
@@ -205,7 +212,7 @@ class AnswerWriter:
             lines.append(b"Connection: Upgrade\r\nUpgrade: %b\r\n" % (self._request.upgrade or b""))
         elif self.closes:
             lines.append(b"Connection: close\r\n")
-        if self._chunked:
+        if self.chunked:
             lines.append(b"Transfer-Encoding: chunked\r\n")
         lines.append(b"\r\n")
         return b"".join(lines)
@@ -215,13 +222,13 @@ class AnswerWriter:
         # Nearly every read brings one piece: a faster way for it pays for the counting.
         size = len(pieces[0]) if len(pieces) == 1 else sum(map(len, pieces))
         self.sent += size
-        if not self._chunked:
+        if not self.chunked:
             return pieces
         return [b"%x\r\n" % size, *pieces, b"\r\n"] if size else []
 
     def end(self, trailers: list[tuple[bytes, bytes]]) -> list[bytes]:
         """What to write after the last piece."""
-        if not self._chunked:
+        if not self.chunked:
             return []
         kept = [b"%b: %b\r\n" % field for field in trailers if _may_trail(field[0].lower())]
         return [b"0\r\n", *kept, b"\r\n"]

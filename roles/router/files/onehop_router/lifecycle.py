@@ -159,7 +159,7 @@ class Service:
             for problem in error.problems:
                 log.error("reload: %s", problem)
             log.error("reload failed: the old configuration stays in force")
-            router.watch.reloaded("failure")
+            router.recorder.reloaded("failure")
             self._notifier.ready(
                 f"reload failed, old configuration: {_status(router.table.config)}"
             )
@@ -167,13 +167,13 @@ class Service:
         except Exception:
             # systemd waits for the end of a reload, whatever became of it.
             log.exception("reload failed: internal error; the old configuration stays in force")
-            router.watch.reloaded("failure")
+            router.recorder.reloaded("failure")
             self._notifier.ready("reload failed, old configuration")
             return
         if (old.host, old.port) != (config.host, config.port):
             log.warning("reload: host and port are only read at a start; the listeners stay")
         log.info("reloaded: %d model(s)", len(config.models))
-        router.watch.reloaded("success")
+        router.recorder.reloaded("success")
         self._notifier.ready(_status(config))
 
     async def _drain(self, router: Router) -> None:

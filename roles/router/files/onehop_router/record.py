@@ -20,8 +20,8 @@ _nobody: deque[list[bytes]] = deque(maxlen=0)
 _nowhere: Callable[[list[bytes]], None] = _nobody.append
 
 
-class Watcher(Protocol):
-    """Who is told of a request."""
+class Ledger(Protocol):
+    """Where what becomes of a request is counted."""
 
     def entered(self, record: Record) -> None:
         """It has passed the limits."""
@@ -43,12 +43,12 @@ class Record:
     """
 
     __slots__ = (
-        "_answer", "_ends", "_watcher", "begun", "bytes_in", "bytes_out", "end", "ended", "entered",
+        "_answer", "_ends", "_ledger", "begun", "bytes_in", "bytes_out", "end", "ended", "entered",
         "first_byte", "head", "id", "keep", "model", "peer", "status", "tries", "upstream",
     )  # fmt: skip
 
     def __init__(
-        self, watcher: Watcher, head: RequestHead | None, request_id: str, peer: str | None
+        self, ledger: Ledger, head: RequestHead | None, request_id: str, peer: str | None
     ) -> None:
         self.head = head
         self.id = request_id
@@ -65,7 +65,7 @@ class Record:
         self.first_byte = 0.0
         self.tries = 0
         self.keep: Callable[[list[bytes]], None] = _nowhere
-        self._watcher = watcher
+        self._ledger = ledger
         self._answer: AnswerHead | None = None
         self._ends: Ends | None = None
 
@@ -77,7 +77,7 @@ class Record:
     def enter(self) -> None:
         """The request has passed the limits: from here on it counts as one of its model's."""
         self.entered = True
-        self._watcher.entered(self)
+        self._ledger.entered(self)
 
     def tried(self, upstream: str) -> None:
         """The request is about to go to this upstream address, or once more."""
@@ -86,7 +86,7 @@ class Record:
 
     def upstream_error(self, kind: str) -> None:
         """The upstream has failed this request. `kind` is a short word of ours, not its message."""
-        self._watcher.upstream_failed(self, kind)
+        self._ledger.upstream_failed(self, kind)
 
     def answered(self, head: AnswerHead) -> None:
         """The head of the upstream's answer came."""
@@ -102,7 +102,7 @@ class Record:
         self.ended = time.perf_counter()
         # It may be the record's own method: a circle that only the garbage collector would find.
         self.keep = _nowhere
-        self._watcher.finished(self)
+        self._ledger.finished(self)
 
     def tokens(self) -> Tokens | None:
         """What the answer says of its tokens."""

@@ -11,17 +11,20 @@ import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from .checks import Watch
 from .client import ClientConnection
 from .config import Config
 from .framing import RequestHead
+from .holding import WaitingRoom
 from .limits import Limits
 from .metrics import Key
 from .pool import Upstream
+from .recorder import Recorder
+from .responses import ResponseMemory
 from .routing import build_table
 from .shared import Shared
 from .urls import Address
 from .verification import Verifier
-from .watch import Watch
 
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 
@@ -53,13 +56,16 @@ class Router:
         self, config: Config, timeouts: Timeouts | None = None, shared: Shared | None = None
     ) -> None:
         self.timeouts = timeouts or Timeouts()
-        self.watch = Watch(shared)
+        self.recorder = Recorder(shared)
         self.clients: set[ClientConnection] = set()
         self.draining = False
         self._loop = asyncio.get_running_loop()
         self.now = self._loop.time
         self.limits = Limits(self.now)
         self.verifier = Verifier()
+        self.room = WaitingRoom()
+        self.responses = ResponseMemory()
+        self.watch = Watch(self.room.look_soon)
         self._upstreams: dict[Address, Upstream] = {}
         self._tls: ssl.SSLContext | None
         self._id_prefix = os.urandom(8).hex()
@@ -77,7 +83,9 @@ class Router:
             wanted[address] = found or Upstream(address, self._tls_context)
             return wanted[address]
 
-        table = build_table(config, upstream_at)
+        table = build_table(config, upstream_at, self.watch.health_of)
+        table.room = self.room
+        table.responses = self.responses
         for address, upstream in self._upstreams.items():
             if address not in wanted:
                 upstream.retire()
@@ -86,7 +94,9 @@ class Router:
         self._tls = None
         table.metrics = self._metrics
         self.table = table
-        self.watch.load(config)
+        self.recorder.load(config)
+        self.watch.follow(table)
+        self.room.follow(table.routes, config.max_held_requests)
         self.limits.configure(config)
 
     def connection(self) -> ClientConnection:
@@ -122,12 +132,13 @@ class Router:
         self.draining = True
         if self._sweeper is not None:
             self._sweeper.cancel()
+        self.watch.stop()
         for client in list(self.clients):
             client.abort()
         for upstream in self._upstreams.values():
             upstream.abort_all()
         self.verifier.stop()
-        self.watch.close()
+        self.recorder.close()
 
     def _sweep(self) -> None:
         self._sweeper = self._loop.call_later(self.timeouts.sweep, self._sweep)
@@ -140,26 +151,25 @@ class Router:
         self._sample()
 
     def _sample(self) -> None:
-        self.watch.sample(
+        self.recorder.sample(
             (
                 (("connections",), len(self.clients)),
                 (("buffered_bytes",), self.limits.held_bytes),
                 (("queued_requests",), self.limits.waiting),
+                (("held_requests",), self.room.waiting),
             )
         )
 
     def _metrics(self, accept: str) -> tuple[bytes, str]:
         self._sample()
-        return self.watch.metrics.expose(accept, self._states())
+        return self.recorder.metrics.expose(accept, self._states())
 
     def _states(self) -> Iterator[tuple[Key, float]]:
         """What every process knows as well as the others."""
         yield ("config_info", self.table.config.fingerprint), 1.0
         for route in self.table.routes.values():
             for target in route.targets:
-                up = getattr(target.upstream, "up", None)
-                if up is not None:
-                    yield ("upstream_up", route.name, str(target.url.address)), float(up)
+                yield ("upstream_up", route.name, target.upstream.name), float(target.health.up)
 
     def _tls_context(self) -> ssl.SSLContext:
         # Made once and only when wanted: it reads the system's certificates.

@@ -48,8 +48,8 @@ class _Slots(NamedTuple):
     output: int
 
 
-class Watch:
-    """Counters and log of this process; a Watcher for all records. Needs a running loop."""
+class Recorder:
+    """Counters and log of this process; the Ledger of all records. Needs a running loop."""
 
     def __init__(self, shared: Shared | None = None) -> None:
         self.metrics = Metrics(shared or Shared())
@@ -79,18 +79,18 @@ class Watch:
         self.metrics.add(("requests", method, path))
         return Record(self, head, request_id, peer)
 
-    # -- what records tell (record.Watcher)
+    # -- what records tell (record.Ledger)
 
     def entered(self, record: Record) -> None:
-        """See record.Watcher."""
+        """See record.Ledger."""
         self.metrics.add(("inflight_requests", record.model))
 
     def upstream_failed(self, record: Record, kind: str) -> None:
-        """See record.Watcher."""
+        """See record.Ledger."""
         self.metrics.add(("upstream_errors", record.model, record.upstream, kind))
 
     def finished(self, record: Record) -> None:
-        """See record.Watcher."""
+        """See record.Ledger."""
         self._ended.append(record)
         if len(self._ended) >= LOT:
             self.settle()
