@@ -33,6 +33,7 @@ from router_harness import (
 
 from onehop_router import access_log
 from onehop_router.access_log import MAX_WAITING, AccessLog, Line
+from onehop_router.config_reader import parse
 from onehop_router.recorder import LOT
 from onehop_router.router import Timeouts
 
@@ -150,6 +151,10 @@ async def wrong_key(seen: Watched) -> None:
 
 async def wrong_model(seen: Watched) -> None:
     await one(seen, post('{"model": "nobody"}', "/v1/messages", AUTH))
+
+
+async def other_model(seen: Watched) -> None:
+    await one(seen, post('{"model": "nobody"}'))
 
 
 async def wrong_path(seen: Watched) -> None:
@@ -305,6 +310,15 @@ ENDS = {
     "cut off": (half_and_gone, cut_off, {}, {
         "end": "upstream_failed", "status": 200, "bytes_out": 4,
     }),
+    "too slow": (stall, chat, {"answer_seconds": 0.1, "timeouts": QUICK}, {
+        "end": "refused:backend_timeout", "status": 504, "model": "m",
+    }),
+    "stuck": (half, cut_off, {"idle_stream_seconds": 0.1, "timeouts": QUICK}, {
+        "end": "upstream_failed", "status": 200, "bytes_out": 4,
+    }),
+    "no such model in the body": (None, other_model, {}, {
+        "end": "refused:model_not_found", "status": 404, "path": HERE,
+    }),
     "client left before the answer": (stall, leave_before_the_answer, {}, {
         "end": "client_gone", "model": "m", "bytes_in": len(CHAT),
     }),
@@ -340,7 +354,7 @@ def test_each_end_is_one_line_and_leaves_the_counters_in_balance(
             assert seen.count("requests_total") == 1
             assert seen.count("responses_total") == ("status" in wanted)
             assert seen.count("client_disconnects_total") == (wanted["end"] == "client_gone")
-            failed = wanted["end"] == "upstream_failed" or wanted.get("status") == 502
+            failed = wanted["end"] == "upstream_failed" or wanted.get("status") in (502, 504)
             assert seen.count("upstream_errors_total") == failed
             assert seen.count("tokens_total") == wanted.get("tokens_in", 0) + wanted.get(
                 "tokens_out", 0
@@ -372,6 +386,47 @@ def test_a_request_that_waits_is_not_under_way(tmp_path):
             ends = sorted(line["end"] for line in seen.lines())
             assert ends == ["client_gone", "client_gone", "refused:queue_full"]
             assert seen.count("request_duration_seconds_count") == 1
+
+    run(work())
+
+
+def test_a_request_that_waits_for_a_replica_is_shown(tmp_path):
+    async def work():
+        with socket.create_server(("127.0.0.1", 0)) as unused:
+            url = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        async with watched(
+            tmp_path / "log", of_model={"upstreams": [{"url": url}]}, hold_seconds=20
+        ) as seen:
+            wire = await seen.front.connect()
+            wire.send(post(CHAT))
+            await until(lambda: seen.count("held_requests") == 1)
+            assert seen.count("upstream_up") == 0
+            wire.close()
+            await until(lambda: seen.count("inflight_requests") == 0)
+            await until(lambda: seen.count("held_requests") == 0)
+            (line,) = seen.lines()
+            assert (line["end"], line["upstream"]) == ("client_gone", url)
+            assert "status" not in line
+
+    run(work())
+
+
+def test_a_replica_that_cannot_now_and_the_next_one_are_both_told(tmp_path):
+    async def full(request, wire):
+        wire.send("HTTP/1.1 429 Full\r\nX-Onehop-Error: queue_full\r\nContent-Length: 0\r\n\r\n")
+
+    async def work():
+        async with backend() as other:
+            async with watched(tmp_path / "log", full) as seen:
+                upstreams = [{"url": seen.engine.url}, {"url": other.url}]
+                text = {"models": {"m": {"upstreams": upstreams}}, "access_log": True}
+                seen.front.router.load(parse(json.dumps(text), {}))
+                for dummy in range(2):
+                    assert (await seen.front.ask(post(CHAT))).status == 200
+                lines = seen.lines()
+                assert [line["upstream"] for line in lines] == [other.url] * 2
+                retries = sum(line.get("retries", 0) for line in lines)
+                assert 1 <= retries == seen.count("upstream_errors_total")
 
     run(work())
 

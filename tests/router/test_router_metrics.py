@@ -52,10 +52,9 @@ READER = "Authorization: Bearer sk-metrics"
 
 def values(text: bytes, name: str) -> dict[tuple[str, ...], float]:
     """One metric's samples by the values of their labels."""
+    family_name = name.removesuffix("_total").removesuffix("_sum")
     return {
-        tuple(sample.labels[one] for one in FAMILIES[name.removesuffix("_total")].labels): (
-            sample.value
-        )
+        tuple(sample.labels[one] for one in FAMILIES[family_name].labels): sample.value
         for family in text_string_to_metric_families(text.decode())
         for sample in family.samples
         if sample.name == PREFIX + name
@@ -104,6 +103,31 @@ def test_processes_count_together_whoever_names_a_counter_first():
     assert shared.total(shared.slot("own-2")) == 2000
     assert len({entry.slot for entry in shared.entries()}) == 5
     assert sum(shared.totals()) == 2 + 6000 + 3000
+
+
+def test_each_process_shows_what_all_have_counted():
+    shared = Shared(columns=3)
+
+    def count(column: int) -> None:
+        shared.take(column)
+        metrics = Metrics(shared)
+        metrics.add(("client_disconnects", "m"), column)
+        metrics.add(("client_disconnects", f"only-{column}"))
+        metrics.put(("connections",), column)
+        metrics.observe(metrics.slot(("request_duration_seconds", "m")), column)
+        text = metrics.expose("", ())[0]
+        # The first one is gone by now: its counters stay, and its gauges until it is reaped.
+        assert values(text, "client_disconnects_total")[("m",)] == sum(range(column + 1))
+        assert values(text, "connections") == {(): sum(range(column + 1))}
+
+    assert in_a_child(lambda: count(1)) == 0
+    assert in_a_child(lambda: count(2)) == 0
+    metrics = Metrics(shared)
+    shared.reap(1)
+    text = metrics.expose("", ())[0]
+    assert values(text, "client_disconnects_total") == {("m",): 3, ("only-1",): 1, ("only-2",): 1}
+    assert values(text, "connections") == {(): 2}
+    assert values(text, "request_duration_seconds_sum")[("m",)] == 3
 
 
 def test_processes_that_name_at_once_do_not_disagree():
@@ -334,13 +358,18 @@ def test_no_client_makes_the_number_of_series_grow():
 
 
 def test_paths_are_labelled_by_their_patterns():
-    config = parse(json.dumps({"models": {}, "allowed_paths": ["/a/*", "/b/**", "/c"]}), {})
+    settings = {
+        "models": {},
+        "allowed_paths": ["/a/*", "/b/**", "/c"],
+        "client_keys": {"alice": {"keys": ["sk-alice"], "paths": ["/c", "/d"]}},
+    }
+    config = parse(json.dumps(settings), {})
     labels = PathLabels(config)
     assert {path: labels.label(path) for path in (
-        "/a/x", "/a/x/y", "/b/x/y", "/c", "/%63", "/route/m/c", "/health", "/v1/models", "/metrics",
+        "/a/x", "/a/x/y", "/b/x/y", "/c", "/%63", "/route/m/c", "/d", "/health", "/v1/models", "/metrics",
         "*", "//", "/%", "/route/",
     )} == {
-        "/a/x": "/a/*", "/a/x/y": "", "/b/x/y": "/b/**", "/c": "/c", "/%63": "/c",
+        "/a/x": "/a/*", "/a/x/y": "", "/b/x/y": "/b/**", "/c": "/c", "/%63": "/c", "/d": "/d",
         "/route/m/c": "/c", "/health": "/health", "/v1/models": "/v1/models",
         "/metrics": "/metrics", "*": "", "//": "", "/%": "", "/route/": "",
     }  # fmt: skip

@@ -214,7 +214,10 @@ class PathLabels:
         patterns = config.allowed_paths
         if patterns is None:
             patterns = DEFAULT_ALLOWED_PATHS
-        self._patterns = [(one, AllowedPaths([one])) for one in patterns]
+        clients = [path for one in config.client_keys.values() for path in one.paths or ()]
+        self._patterns = [
+            (one, AllowedPaths([one])) for one in dict.fromkeys((*patterns, *clients))
+        ]
         self._own = {one: one for one in ("/health", "/v1/models", METRICS_PATH)}
         self._known = dict(self._own)
 
