@@ -263,7 +263,7 @@ def config(router: dict[str, Any], routes: dict[str, dict[str, Any]]) -> dict[st
 
 
 def _client(key: dict[str, Any]) -> dict[str, Any]:
-    client: dict[str, Any] = {"key": f"${{cred:{key['credential']}}}"}
+    client: dict[str, Any] = {"keys": [f"${{cred:{key['credential']}}}"]}
     if key["models"] is not None:
         client["models"] = list(key["models"])
     return client

@@ -37,7 +37,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     },
     "keyed": {
         "allowed_paths": None,
-        "client_keys": {"a": {"key": "alpha"}, "b": {"key": "beta"}},
+        "client_keys": {"a": {"keys": ["alpha"]}, "b": {"keys": ["beta"]}},
         "models": {"m": {"upstreams": [{"url": "BACKEND"}]}},
     },
     "small": {
@@ -356,11 +356,11 @@ CONFIG: list[tuple[str, str | None, str | None, str]] = [
     ('{"models":{"":{"upstreams":[{"url":"http://x"}]}}}', "model name must not be empty",
      "needs a name", ""),
     ('{"models":{"a b\\n/ü":{"upstreams":[{"url":"http://x"}]}}}', None, None, ""),
-    ('{"client_keys":{"a":{"key":""}}}', "empty token", "client_keys.a.key: the key is empty", ""),
-    ('{"client_keys":{"a":{"key":"x\\ny"}}}', "invalid token", "control character", ""),
-    ('{"client_keys":{"a":{"key":"${env:X}"}}}', None, None, ""),
-    ('{"client_keys":{"a":{"key":"${nope:x}"}}}', "is not a cred:", "not a cred:, env: or", ""),
-    ('{"client_keys":{"a":{"key":"${"}}}', None, "begins no cred:", "a dropped reference "
+    ('{"client_keys":{"a":{"keys":[""]}}}', "empty token", "client_keys.a.keys[0]: the key is empty", ""),
+    ('{"client_keys":{"a":{"keys":["x\\ny"]}}}', "invalid token", "control character", ""),
+    ('{"client_keys":{"a":{"keys":["${env:X}"]}}}', None, None, ""),
+    ('{"client_keys":{"a":{"keys":["${nope:x}"]}}}', "is not a cred:", "not a cred:, env: or", ""),
+    ('{"client_keys":{"a":{"keys":["${"]}}}', None, "begins no cred:", "a dropped reference "
      "leaves an empty or a wrong key"),
     ('{"models":{"m":{"upstreams":[{"url":"http://x","headers":{"Authorization":"a",'
      '"authorization":"b"}}]}}}', "duplicate header", "duplicate header", ""),

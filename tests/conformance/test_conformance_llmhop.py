@@ -12,7 +12,8 @@ from router_harness import Message, Running, Wire, backend, model, post, router,
 
 from onehop_router import secrets
 from onehop_router.body import find_model
-from onehop_router.config import ConfigError, parse
+from onehop_router.config_reader import parse
+from onehop_router.config_values import ConfigError
 from onehop_router.errors import Refusal
 from onehop_router.urls import parse_upstream_url
 
@@ -219,7 +220,7 @@ def test_lists_as_in_r2_to_r5_and_r22():
                 "a": model(engine.url),
                 "z": model(engine.url, unlisted=True),
             }
-            keys = {"all": {"key": "secret"}, "some": {"key": "few", "models": ["b", "z"]}}
+            keys = {"all": {"keys": ["secret"]}, "some": {"keys": ["few"], "models": ["b", "z"]}}
             async with router(models, client_keys=keys) as front:
                 health = await front.ask(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
                 assert health.body == b'{"status":"ok","models":2}\n'
@@ -263,7 +264,7 @@ def test_r21_busy_is_429_here_and_503_there():
         async with backend(stall) as engine:
             async with router({"m": model(engine.url)}, max_concurrent_requests=1) as front:
                 first = await front.connect()
-                first.send(post('{"model":"m"}')[:-1])
+                first.send(post('{"model":"m"}'))
                 while not front.router.limits.active:
                     await front.ask(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
                 for path in ("/v1/completions", "/route/m/v1/embeddings"):

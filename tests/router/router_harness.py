@@ -19,7 +19,7 @@ from typing import Any, cast
 
 import uvloop
 
-from onehop_router.config import parse
+from onehop_router.config_reader import parse
 from onehop_router.router import Router, Timeouts
 
 FILES = Path(__file__).parents[2] / "roles" / "router" / "files"

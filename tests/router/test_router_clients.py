@@ -12,7 +12,7 @@ import openai
 import pytest
 from router_harness import Message, Running, Wire, backend, model, router, run
 
-KEYS = {"a": {"key": "k"}}
+KEYS = {"a": {"keys": ["k"]}}
 
 
 def chat(**more) -> dict[str, object]:

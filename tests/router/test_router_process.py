@@ -91,7 +91,7 @@ def test_version_and_wrong_use():
 
 
 def test_check_is_silent_reads_no_secret_and_binds_nothing(config):
-    keys = {"a": {"key": "${cred:missing}"}, "b": {"key": "${env:MISSING}"}}
+    keys = {"a": {"keys": ["${cred:missing}"]}, "b": {"keys": ["${env:MISSING}"]}}
     done = command("--config", str(config(client_keys=keys)), "--check")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
@@ -100,13 +100,13 @@ def test_check_reports_every_error_with_its_path_and_no_secret(config):
     path = config(
         host="0.0.0.0",
         prot=1,
-        client_keys={"a": {"key": "hunter2${nope}"}},
+        client_keys={"a": {"keys": ["hunter2${nope}"]}},
         models={"m": {"upstreams": [{"url": "localhost:8000"}]}},
     )
     done = command("--config", str(path), "--check")
     assert done.returncode == 1
     assert "prot: unknown key; did you mean port?" in done.stderr
-    assert "client_keys.a.key: " in done.stderr
+    assert "client_keys.a.keys[0]: " in done.stderr
     assert 'models.m.upstreams[0].url: "localhost:8000": ' in done.stderr
     assert "hunter2" not in done.stderr
     assert "Traceback" not in done.stderr
@@ -123,9 +123,9 @@ def test_listening_for_everyone_without_keys_is_an_error(config, args):
 
 def test_missing_file_missing_secret_and_taken_port_end_with_1(config):
     assert command("--config", "/nowhere.json").returncode == 1
-    done = command("--config", str(config(client_keys={"a": {"key": "${env:NOPE}"}})))
+    done = command("--config", str(config(client_keys={"a": {"keys": ["${env:NOPE}"]}})))
     assert done.returncode == 1
-    assert "client_keys.a.key: the environment variable 'NOPE' is not set" in done.stderr
+    assert "client_keys.a.keys[0]: the environment variable 'NOPE' is not set" in done.stderr
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         done = command("--config", str(config(port=port)))
@@ -236,7 +236,7 @@ def test_reload_swaps_the_table_while_a_stream_runs_on(config, systemd):
     async def work():
         gate = asyncio.Event()
         async with backend(endless(gate)) as old, backend() as new:
-            path = config(models={"m": model(old.url)}, client_keys={"a": {"key": "${env:KEY}"}})
+            path = config(models={"m": model(old.url)}, client_keys={"a": {"keys": ["${env:KEY}"]}})
             env = {"NOTIFY_SOCKET": systemd.path, "KEY": "hunter2"}
             auth = "Authorization: Bearer hunter2"
             async with process("--config", str(path), listen=[systemd.tcp], env=env) as one:
@@ -255,7 +255,7 @@ def test_reload_swaps_the_table_while_a_stream_runs_on(config, systemd):
                 wire.send(post(CHAT))
                 assert (await wire.read()).json["body"] == CHAT
 
-                path.write_text('{"modles": {}, "client_keys": {"a": {"key": "hunter2${"}}}')
+                path.write_text('{"modles": {}, "client_keys": {"a": {"keys": ["hunter2${"]}}}')
                 one.signal(signal.SIGHUP)
                 assert "reload failed" in await systemd.hear("READY=1")
                 wire.send(post(CHAT))
@@ -278,7 +278,7 @@ def test_reload_swaps_the_table_while_a_stream_runs_on(config, systemd):
 def test_a_reload_that_would_open_the_door_is_refused(config, systemd):
     async def work():
         with socket.create_server(("0.0.0.0", 0)) as everywhere:
-            path = config(client_keys={"a": {"key": "secret"}})
+            path = config(client_keys={"a": {"keys": ["secret"]}})
             env = {"NOTIFY_SOCKET": systemd.path}
             async with process("--config", str(path), listen=[everywhere], env=env) as one:
                 await systemd.hear("READY=1")

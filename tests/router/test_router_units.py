@@ -16,12 +16,13 @@ from onehop_router import secrets
 from onehop_router.admission import Admission, Answer, admit
 from onehop_router.auth import ANYONE, Identity, Keyring
 from onehop_router.body import find_model
-from onehop_router.config import Config, ConfigError, parse
+from onehop_router.config import Config
+from onehop_router.config_reader import parse
+from onehop_router.config_values import ConfigError
 from onehop_router.errors import KINDS, Refusal, render, speaks_anthropic
 from onehop_router.framing import RequestHead, parse_head
 from onehop_router.headers import AnswerHead, AnswerWriter
 from onehop_router.lifecycle import exposure, is_loopback
-from onehop_router.limits import Limits
 from onehop_router.paths import DEFAULT_ALLOWED_PATHS, AllowedPaths, pattern_fault, split_path
 from onehop_router.pool import Upstream
 from onehop_router.routing import Route, Table, build_table
@@ -184,8 +185,8 @@ def test_the_default_paths_serve_inference_and_nothing_else():
 
 
 def test_keyring():
-    ring = Keyring([("one", Identity("a", None)), ("zwei ü", Identity("b", frozenset({"m"})))])
-    assert ring.identify({b"authorization": b"Bearer one"}) == ("a", None)
+    ring = Keyring([("one", Identity("a")), ("zwei ü", Identity("b", frozenset({"m"})))])
+    assert ring.identify({b"authorization": b"Bearer one"}) == Identity("a")
     who = ring.identify({b"x-api-key": "zwei ü".encode()})
     assert who and who.name == "b"
     assert who.may_use("m") and not who.may_use("n")
@@ -199,7 +200,9 @@ def test_keyring():
 
 
 def test_the_order_of_checks():
-    keyed = table(client_keys={"a": {"key": "k"}}, models=one_model("http://x"), max_body_bytes=10)
+    keyed = table(
+        client_keys={"a": {"keys": ["k"]}}, models=one_model("http://x"), max_body_bytes=10
+    )
     auth = "Authorization: Bearer k"
 
     def code(line: str, *fields: str) -> str:
@@ -256,27 +259,6 @@ def test_https_upstreams_are_called_by_their_own_name():
     assert routes["own"].targets[0].host == b"api.example"
     assert routes["set"].targets[0].host == b"other"
     assert routes["plain"].targets[0].host is None
-
-
-# -- limits
-
-
-def test_limits():
-    limits = Limits()
-    for dummy in range(100):
-        limits.enter()
-    limits.max_active = 100
-    with pytest.raises(Refusal):
-        limits.enter()
-    limits.leave()
-    limits.enter()
-    assert limits.active == 100
-    limits.max_held_bytes = 10
-    limits.hold(10)
-    with pytest.raises(Refusal):
-        limits.hold(1)
-    limits.release(10)
-    assert limits.held_bytes == 0
 
 
 # -- answers
@@ -350,7 +332,11 @@ def test_all_errors_come_at_once_with_path_value_and_mend():
             "allow_anonymous": "yes",
             "allowed_paths": ["/v1/*", "v1", 7],
             "drain_seconds": -1,
-            "client_keys": {"a": {"key": "k", "modles": []}, "b": {"key": "k"}, "c": ["s3cret"]},
+            "client_keys": {
+                "a": {"keys": ["k"], "modles": []},
+                "b": {"keys": ["k"]},
+                "c": ["s3cret"],
+            },
             "models": {
                 "qwen 3": {"upstreams": [{"url": "http://x"}, {"url": "http://u:s3cret@x"}]},
                 "n": {"upstreams": [{"url": 5, "headers": {"A": "s3cret$x", "Connection": "x"}}]},
@@ -364,7 +350,7 @@ def test_all_errors_come_at_once_with_path_value_and_mend():
         "port: 99999: ", 'allow_anonymous: "yes": write true or false', 'allowed_paths[1]: "v1": ',
         "allowed_paths[2]: 7: ", "drain_seconds: -1: ",
         "client_keys.a.modles: unknown key; did you mean models?",
-        "client_keys.b.key: this is also the key of 'a'", "client_keys.c: this is a list",
+        "client_keys.b.keys[0]: this is also the key of 'a'", "client_keys.c: this is a list",
         'models."qwen 3".upstreams[1].url: ', "models.n.upstreams[0].url: 5: ",
         "models.n.upstreams[0].headers.A: ", "models.n.upstreams[0].headers.Connection: ",
     ]  # fmt: skip
@@ -381,11 +367,11 @@ def test_defaults():
     assert config.max_buffered_bytes == 1073741824
     assert config.allowed_paths == DEFAULT_ALLOWED_PATHS
     assert parse('{"allowed_paths": null}', {}).allowed_paths is None
-    assert parse('{"client_keys": {"a": {"key": "k", "models": null}}}', {}).client_keys["a"]
+    assert parse('{"client_keys": {"a": {"keys": ["k"], "models": null}}}', {}).client_keys["a"]
 
 
 def test_a_key_may_name_a_model_that_is_not_there_now():
-    config = parse('{"client_keys": {"a": {"key": "k", "models": ["gone"]}}}', {})
+    config = parse('{"client_keys": {"a": {"keys": ["k"], "models": ["gone"]}}}', {})
     assert config.warnings() == ["client_keys.a.models: there is no model 'gone' at the moment"]
 
 

@@ -14,7 +14,8 @@ from pathlib import Path
 import uvloop
 
 from . import __version__
-from .config import ConfigError, load
+from .config_reader import load
+from .config_values import ConfigError
 from .lifecycle import Service, StartError, exposure
 from .systemd import ActivationError
 

@@ -13,7 +13,9 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path
 
-from .config import Config, ConfigError, load
+from .config import Config
+from .config_reader import load
+from .config_values import ConfigError
 from .router import Router
 from .systemd import ActivationError, Notifier, activated_sockets, watchdog_interval
 

@@ -50,6 +50,28 @@ def expand(text: str, environ: Mapping[str, str]) -> str:
     return "".join(parts)
 
 
+def file(text: str, environ: Mapping[str, str] | None) -> str:
+    """The path of a file that is named by an absolute path or by ${cred:NAME} alone.
+
+    Without `environ` a reference stays as it is. Raises SecretError.
+    """
+    parts = [part for part in _parse(text) if part != ("", "")]
+    if len(parts) == 1 and parts[0][0] == "cred":
+        return text if environ is None else str(_credential(parts[0][1], environ))
+    if any(scheme for scheme, dummy in parts) or not text.startswith("/") or "\0" in text:
+        raise SecretError(["write an absolute path, or ${cred:NAME} for a credential's file"])
+    return "".join(name for dummy, name in parts)
+
+
+def _credential(name: str, environ: Mapping[str, str]) -> Path:
+    directory = environ.get("CREDENTIALS_DIRECTORY")
+    if not directory:
+        raise SecretError(
+            [f"the credential {name!r} is wanted, but $CREDENTIALS_DIRECTORY is not set"]
+        )
+    return Path(directory, name)
+
+
 def _parse(text: str) -> list[tuple[str, str]]:
     """Pairs of (scheme, name); literal text has the scheme ''."""
     parts: list[tuple[str, str]] = []
@@ -99,15 +121,7 @@ def _fetch(scheme: str, name: str, environ: Mapping[str, str]) -> str:
         if value is None:
             raise SecretError([f"the environment variable {name!r} is not set"])
         return value
-    if scheme == "cred":
-        directory = environ.get("CREDENTIALS_DIRECTORY")
-        if not directory:
-            raise SecretError(
-                [f"the credential {name!r} is wanted, but $CREDENTIALS_DIRECTORY is not set"]
-            )
-        path = Path(directory, name)
-    else:
-        path = Path(name)
+    path = _credential(name, environ) if scheme == "cred" else Path(name)
     try:
         text = path.read_bytes().decode()
     except OSError as error:
