@@ -138,9 +138,9 @@ def onehop(name: str, python: Path, source: Path) -> Peer:
             "models": {MODEL: {"upstreams": [{"url": f"http://127.0.0.1:{order.backend}"}]}},
         }
         if order.duties:
-            # Three keys, ours last, as every one of them is compared.
-            keys = {f"other{count}": {"key": f"{KEY}{count}"} for count in range(2)}
-            config["client_keys"] = {**keys, "bench": {"key": KEY}}
+            # Three clients, and ours is the last of them.
+            keys = {f"other{count}": {"keys": [f"{KEY}{count}"]} for count in range(2)}
+            config["client_keys"] = {**keys, "bench": {"keys": [KEY]}}
         path = order.folder / "router.json"
         words = [str(python), "-m", "onehop_router", "--config", str(path)]
         # A checkout from before the access log knows no such key.
