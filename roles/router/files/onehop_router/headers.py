@@ -31,6 +31,9 @@ NOT_CONFIGURABLE = frozenset(
 )
 
 
+# For so many targets the start of one head is kept.
+_MAX_WRITTEN = 16
+
 # Without a length, some servers wait for a body of these until the connection ends.
 _WITH_BODY = frozenset((b"POST", b"PUT", b"PATCH"))
 
@@ -76,6 +79,32 @@ def write_request(
     `target` is the joined path and query; `host` the Host to send; `length` the
     body's bytes, None for a chunked body; `peer` the client's address.
     """
+    # All that another request of this client would bring as well is written once.
+    key = (configured, target, host, strip_keys)
+    start = head.written.get(key)
+    if start is None:
+        start = _write_start(head, target, host, configured, strip_keys)
+        if len(head.written) >= _MAX_WRITTEN:
+            head.written.clear()
+        head.written[key] = start
+    own = configured.names
+    lines = [start]
+    if peer is not None and b"x-forwarded-for" not in own:
+        lines.append(b"X-Forwarded-For: %b\r\n" % peer.encode())
+    if b"x-request-id" not in own:
+        lines.append(b"X-Request-Id: %b\r\n" % request_id.encode())
+    if length is None:
+        lines.append(b"Transfer-Encoding: chunked\r\n\r\n")
+    elif length or head.length is None or head.sized or head.method in _WITH_BODY:
+        lines.append(b"Content-Length: %d\r\n\r\n" % length)
+    else:
+        lines.append(b"\r\n")
+    return b"".join(lines)
+
+
+def _write_start(
+    head: RequestHead, target: str, host: bytes, configured: ConfiguredHeaders, strip_keys: bool
+) -> bytes:
     lines = [b"%b %b HTTP/1.1\r\nHost: %b\r\n" % (head.method, target.encode(), host)]
     dropped = configured.names
     if strip_keys:
@@ -90,30 +119,16 @@ def write_request(
     for lower, name, value in head.fields:
         if lower not in _OWN and lower not in dropped:
             lines.append(b"%b: %b\r\n" % (name, value))
-    own = configured.names
-    if peer is not None and b"x-forwarded-for" not in own:
-        lines.append(b"X-Forwarded-For: %b\r\n" % peer.encode())
-    if head.host and b"x-forwarded-host" not in own:
+    if head.host and b"x-forwarded-host" not in configured.names:
         lines.append(b"X-Forwarded-Host: %b\r\n" % head.host)
-    if b"x-forwarded-proto" not in own:
+    if b"x-forwarded-proto" not in configured.names:
         lines.append(b"X-Forwarded-Proto: http\r\n")
-    if b"x-request-id" not in own:
-        lines.append(b"X-Request-Id: %b\r\n" % request_id.encode())
     if head.upgrade is not None:
         lines.append(b"Connection: Upgrade\r\nUpgrade: %b\r\n" % head.upgrade)
     elif b"trailers" in head.first.get(b"te", b"").lower():
         lines.append(b"Connection: TE\r\nTE: trailers\r\n")
-    if length is None:
-        lines.append(b"Transfer-Encoding: chunked\r\n")
-    elif length or head.length is None or _wants_length(head):
-        lines.append(b"Content-Length: %d\r\n" % length)
     lines.append(configured.rendered)
-    lines.append(b"\r\n")
     return b"".join(lines)
-
-
-def _wants_length(head: RequestHead) -> bool:
-    return b"content-length" in head.first or head.method in _WITH_BODY
 
 
 class AnswerHead:
