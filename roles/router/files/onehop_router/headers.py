@@ -31,6 +31,8 @@ NOT_CONFIGURABLE = frozenset(
 )
 
 
+Fields = list[tuple[bytes, bytes]]
+
 # For so many targets the start of one head is kept.
 _MAX_WRITTEN = 16
 
@@ -144,7 +146,7 @@ class AnswerHead:
         status: int,
         reason: bytes,
         version: str,
-        fields: list[tuple[bytes, bytes]],
+        fields: Fields,
         *,
         to_head: bool,
     ) -> None:
@@ -155,39 +157,45 @@ class AnswerHead:
             raise ValueError(f"status {status}")
         self.status = status
         self.reason = reason
-        lowered = [(name.lower(), name, value) for name, value in fields]
-        listed = _listed(lowered)
-        codings = [value for lower, dummy, value in lowered if lower == b"transfer-encoding"]
-        if codings and (len(codings) > 1 or codings[0].lower() != b"chunked"):
-            raise ValueError("a Transfer-Encoding other than chunked")
+        self.identified = False
+        listed: frozenset[bytes] = frozenset()
+        coding: bytes | None = None
+        sized = False
+        kept: Fields = []
+        for field in fields:
+            lower = field[0].lower()
+            if lower in HOP_BY_HOP:
+                if lower == b"connection":
+                    listed |= _listed(field[1])
+                elif lower == b"transfer-encoding":
+                    if coding is not None or field[1].lower() != b"chunked":
+                        raise ValueError("a Transfer-Encoding other than chunked")
+                    coding = field[1]
+                continue
+            if lower == b"content-length":
+                sized = True
+            elif lower == b"x-request-id":
+                self.identified = True
+            kept.append(field)
         if to_head or status in (101, 204, 304):
             self.framing = "none"
-        elif codings:
+        elif coding is not None:
             self.framing = "chunked"
-        elif any(lower == b"content-length" for lower, dummy, dummy_value in lowered):
+        elif sized:
             self.framing = "length"
         else:
             self.framing = "close"
         self.keep_alive = version == "1.1" and b"close" not in listed and self.framing != "close"
-        dropped = HOP_BY_HOP | listed
-        if self.framing == "chunked" or status == 204:
-            dropped |= {b"content-length"}
-        self.fields = [(name, value) for lower, name, value in lowered if lower not in dropped]
-        self.identified = any(lower == b"x-request-id" for lower, dummy, dummy_value in lowered)
+        if sized and (self.framing == "chunked" or status == 204):
+            listed |= {b"content-length"}
+        if listed:
+            kept = [field for field in kept if field[0].lower() not in listed]
+        self.fields = kept
 
 
-def _listed(fields: list[tuple[bytes, bytes, bytes]]) -> frozenset[bytes]:
-    for lower, dummy, dummy_value in fields:
-        if lower == b"connection":
-            break
-    else:
-        return frozenset()
-    return frozenset(
-        one.strip(b" \t")
-        for lower, dummy, value in fields
-        if lower == b"connection"
-        for one in value.lower().split(b",")
-    )
+def _listed(value: bytes) -> frozenset[bytes]:
+    """The names that a Connection field lists: they belong to the connection as well."""
+    return frozenset(one.strip(b" \t") for one in value.lower().split(b","))
 
 
 class AnswerWriter:
@@ -227,7 +235,7 @@ class AnswerWriter:
         size = sum(map(len, pieces))
         return [b"%x\r\n" % size, *pieces, b"\r\n"] if size else []
 
-    def end(self, trailers: list[tuple[bytes, bytes]]) -> list[bytes]:
+    def end(self, trailers: Fields) -> list[bytes]:
         """What to write after the last piece."""
         if not self._chunked:
             return []
@@ -239,11 +247,13 @@ def _may_trail(lower: bytes) -> bool:
     return lower not in HOP_BY_HOP and lower not in (b"content-length", b"host")
 
 
-def write_informational(status: int, reason: bytes, fields: list[tuple[bytes, bytes]]) -> bytes:
+def write_informational(status: int, reason: bytes, fields: Fields) -> bytes:
     """A 1xx answer of the upstream as the client gets it."""
-    lowered = [(name.lower(), name, value) for name, value in fields]
-    dropped = HOP_BY_HOP | _listed(lowered) | {b"content-length"}
+    dropped = HOP_BY_HOP | {b"content-length"}
+    for name, value in fields:
+        if name.lower() == b"connection":
+            dropped |= _listed(value)
     lines = [b"HTTP/1.1 %d %b\r\n" % (status, reason)]
-    lines += [b"%b: %b\r\n" % one[1:] for one in lowered if one[0] not in dropped]
+    lines += [b"%b: %b\r\n" % field for field in fields if field[0].lower() not in dropped]
     lines.append(b"\r\n")
     return b"".join(lines)
