@@ -32,10 +32,23 @@ class Admission(NamedTuple):
 
 
 def admit(head: RequestHead, table: Table) -> Answer | Admission:
-    """The order of checks: open paths, key, own paths, path, size, model in the path.
+    """Whether a request may go on, and as whose; of heads that are alike, the first is judged.
 
     Raises Refusal and auth.Unverified. The limits come after this, the body after that.
     """
+    known: Admission | None = head.admitted.get(table)
+    if known is not None:
+        _check_size(head, table)
+        return known
+    admission = _judge(head, table)
+    if isinstance(admission, Admission):
+        head.admitted.clear()
+        head.admitted[table] = admission
+    return admission
+
+
+def _judge(head: RequestHead, table: Table) -> Answer | Admission:
+    # The order of checks: open paths, key, own paths, path, size, model in the path.
     path = head.path
     if path == "/health":
         _read_only(head)
@@ -56,9 +69,7 @@ def admit(head: RequestHead, table: Table) -> Answer | Admission:
     allowed = table.allowed if who.paths is None else who.paths
     if allowed is not None and not allowed.match(split.segments):
         raise Refusal("unknown_path", "This path is not served here.")
-    limit = table.config.max_body_bytes
-    if limit and head.length is not None and head.length > limit:
-        raise too_large(limit)
+    _check_size(head, table)
     if split.model is not None:
         return Admission(who, split, table.route(split.model, who))
     coding = head.first.get(b"content-encoding", b"identity")
@@ -68,6 +79,12 @@ def admit(head: RequestHead, table: Table) -> Answer | Admission:
             "A compressed body hides its model; send it plain or to /route/{model}/.",
         )
     return Admission(who, split, None)
+
+
+def _check_size(head: RequestHead, table: Table) -> None:
+    limit = table.config.max_body_bytes
+    if limit and head.length is not None and head.length > limit:
+        raise too_large(limit)
 
 
 def too_large(limit: int) -> Refusal:

@@ -8,6 +8,7 @@ No socket here: bytes in, parts out. What two readers could take differently is 
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
@@ -154,12 +155,13 @@ class RequestHead:
     length, 0 without a body, None for a chunked one; `sized` says whether it was declared in
     figures, and the field that did so is in neither `fields` nor `first`.
 
-    Heads that differ in nothing but their length share `fields`, `first`, `connection`, and
-    `written`: what `headers.write_request` has made of them, by the target that it was made for.
+    Heads that differ in nothing but their length share `fields`, `first`, `connection`, and what
+    others have made of them: `admitted` by admission, for one routing table, and `written` by
+    headers, for each target.
     """
 
     __slots__ = (
-        "connection", "expects_continue", "fields", "first", "host", "keep_alive", "length",
+        "admitted", "connection", "expects_continue", "fields", "first", "host", "keep_alive", "length",
         "method", "path", "query", "sized", "upgrade", "version", "written",
     )  # fmt: skip
 
@@ -175,6 +177,7 @@ class RequestHead:
         self.expects_continue = False
         self.upgrade: bytes | None = None
         self.sized = False
+        self.admitted: dict[object, Any] = {}
         self.written: dict[tuple[object, ...], bytes] = {}
         path, mark, query = target.decode("ascii").partition("?")
         self.path = path
@@ -194,6 +197,7 @@ class RequestHead:
         head.expects_continue = self.expects_continue
         head.upgrade = self.upgrade
         head.sized = self.sized
+        head.admitted = self.admitted
         head.written = self.written
         head.path = self.path
         head.query = self.query
@@ -231,6 +235,11 @@ def parse_head(raw: bytes) -> RequestHead:
             _known.clear()
         _known[before, behind] = head.again(head.length)
     return head
+
+
+def forget_heads() -> None:
+    """Remember nothing of earlier heads: another routing table may have other keys."""
+    _known.clear()
 
 
 def _around_length(raw: bytes) -> tuple[bytes, bytes, bytes]:

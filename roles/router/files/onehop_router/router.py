@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from .client import ClientConnection
 from .config import Config
-from .framing import RequestHead
+from .framing import RequestHead, forget_heads
 from .limits import Limits
 from .pool import Upstream
 from .routing import build_table
@@ -78,6 +78,7 @@ class Router:
         # Certificates may have been renewed as well.
         self._tls = None
         self.table = table
+        forget_heads()
         self.limits.configure(config)
 
     def connection(self) -> ClientConnection:
