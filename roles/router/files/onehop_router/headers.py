@@ -36,6 +36,9 @@ Fields = list[tuple[bytes, bytes]]
 # For so many targets the start of one head is kept.
 _MAX_WRITTEN = 16
 
+# Up to here a piece of a body is copied rather than written with others by one system call.
+_SMALL = 16384
+
 # Without a length, some servers wait for a body of these until the connection ends.
 _WITH_BODY = frozenset((b"POST", b"PUT", b"PATCH"))
 
@@ -232,6 +235,11 @@ class AnswerWriter:
         """What to write for the pieces of body that came in together."""
         if not self._chunked:
             return pieces
+        if len(pieces) == 1:
+            # An event, mostly. What follows copies small parts into one anyway.
+            piece = pieces[0]
+            if 0 < len(piece) < _SMALL:
+                return [b"%x\r\n%b\r\n" % (len(piece), piece)]
         size = sum(map(len, pieces))
         return [b"%x\r\n" % size, *pieces, b"\r\n"] if size else []
 
