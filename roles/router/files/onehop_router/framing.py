@@ -45,14 +45,14 @@ class HeadFinder:
         What is left has to begin the next `inbox`. Raises Refusal (400, 431) once the bytes can
         no longer become a head.
         """
-        if not self._seen:
+        if not self._seen and inbox.startswith(b"\r"):
             # Line ends too many after the last request; RFC 9112, 2.2 asks for patience.
             empty = _EMPTY_LINES.match(inbox)
             if empty is not None:
                 inbox = inbox[empty.end() :]
             if inbox in (b"", b"\r"):
                 return None, inbox
-        end = inbox.find(b"\r\n\r\n", max(0, self._seen - 3))
+        end = inbox.find(b"\r\n\r\n", self._seen - 3 if self._seen > 3 else 0)
         size = end + 4 if end >= 0 else len(inbox)
         if size > MAX_HEAD_BYTES:
             raise Refusal("head_too_large", f"The head is larger than {MAX_HEAD_BYTES} bytes.")
