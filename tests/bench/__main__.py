@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import resource
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -41,6 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     for line in missing:
         print(f"not here: {line}")
     _raise_limits()
+    # Ended from outside, it still ends what it has started.
+    signal.signal(signal.SIGTERM, lambda *dummy: sys.exit(128 + signal.SIGTERM))
     names = [report.DIRECT, *(peer.name for peer in chosen)]
     base = options.base or next(name for name in names if name != report.DIRECT)
     title = [
