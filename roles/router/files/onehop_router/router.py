@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from .checks import Watch
 from .client import ClientConnection
 from .config import Config
-from .framing import RequestHead
+from .framing import RequestHead, forget_heads
 from .holding import WaitingRoom
 from .limits import Limits
 from .pool import Upstream
@@ -88,6 +88,7 @@ class Router:
         self.table = table
         self.watch.follow(table)
         self.room.follow(table.routes, config.max_held_requests)
+        forget_heads()
         self.limits.configure(config)
 
     def connection(self) -> ClientConnection:
