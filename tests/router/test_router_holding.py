@@ -246,6 +246,8 @@ def test_a_router_in_front_of_this_one_does_its_own_waiting():
                 asked = asyncio.create_task(front.ask(post(CHAT)))
                 await held(front)
                 assert edge.router.room.waiting == 0
+                # What the edge knows of its worker, its front knows as well.
+                assert front.router.table.routes["m"].targets[0].health.state == "down"
                 await engine.start()
                 assert (await asked).status == 200
         engine.stop()

@@ -12,7 +12,7 @@ import logging
 import time
 
 from .admission import Admission
-from .course import Verdict, judge, repeatable
+from .course import LOADING, Verdict, judge, repeatable
 from .dispatch import Client, Dispatch
 from .errors import Refusal, render_event
 from .framing import RequestHead
@@ -143,7 +143,7 @@ class Exchange(Dispatch):
         now = time.monotonic()
         said = f"it answers {head.status}"
         if verdict is Verdict.AWAY:
-            target.health.unavailable(now, said)
+            target.health.unavailable(now, said, loading=head.error_code() == LOADING)
             return self._leave(wait=True)
         if verdict is Verdict.FULL:
             return self._leave(wait=False)

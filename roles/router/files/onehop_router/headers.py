@@ -32,6 +32,9 @@ NOT_CONFIGURABLE = frozenset(
 )
 
 
+# By which a router marks its own refusals, for those in front of it.
+ERROR_FIELD = b"x-onehop-error"
+
 # Without a length, some servers wait for a body of these until the connection ends.
 _WITH_BODY = frozenset((b"POST", b"PUT", b"PATCH"))
 
@@ -160,6 +163,10 @@ class AnswerHead:
             dropped |= {b"content-length"}
         self.fields = [(name, value) for lower, name, value in lowered if lower not in dropped]
         self.identified = any(lower == b"x-request-id" for lower, dummy, dummy_value in lowered)
+
+    def error_code(self) -> bytes | None:
+        """By which code a router has refused, where it was one that refused."""
+        return next((value for name, value in self.fields if name.lower() == ERROR_FIELD), None)
 
     def is_event_stream(self) -> bool:
         """Whether the body is server-sent events, in plain text."""
