@@ -412,12 +412,12 @@ def test_a_stream_that_falls_silent_ends_in_an_error(path, event):
         wire.send(STREAM)
         for dummy in range(10):
             wire.send("8\r\ndata: 1\n\r\n")
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.1)
         await wire.reader.read()
 
     async def work():
         async with backend(script) as engine:
-            async with router({"m": model(engine.url)}, idle_stream_seconds=0.1) as front:
+            async with router({"m": model(engine.url)}, idle_stream_seconds=0.8) as front:
                 wire = await front.connect()
                 wire.send(post(CHAT, path))
                 await wire.read_head()

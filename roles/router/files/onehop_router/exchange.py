@@ -187,7 +187,7 @@ class Exchange(Dispatch):
         if now - self._progress_at < limit or connection.has_news():
             return
         self._drop_connection()
-        what = "went on with its answer" if self.begun else "answered"
+        what = "gone on with its answer" if self.begun else "answered"
         refusal = Refusal(
             "backend_timeout", f"The model's backend has not {what} within {limit:g} s."
         )
