@@ -39,6 +39,8 @@ _MAX_WRITTEN = 16
 
 # Up to here a piece of a body is copied rather than written with others by one system call.
 _SMALL = 16384
+# By which a router marks its own refusals, for those in front of it.
+ERROR_FIELD = b"x-onehop-error"
 
 # Without a length, some servers wait for a body of these until the connection ends.
 _WITH_BODY = frozenset((b"POST", b"PUT", b"PATCH"))
@@ -195,6 +197,10 @@ class AnswerHead:
         if listed:
             kept = [field for field in kept if field[0].lower() not in listed]
         self.fields = kept
+
+    def error_code(self) -> bytes | None:
+        """By which code a router has refused, where it was one that refused."""
+        return next((value for name, value in self.fields if name.lower() == ERROR_FIELD), None)
 
     def is_event_stream(self) -> bool:
         """Whether the body is server-sent events, in plain text."""
