@@ -10,11 +10,14 @@ import re
 import ssl
 from dataclasses import dataclass
 
+from .checks import Watch
 from .client import ClientConnection
 from .config import Config
 from .framing import RequestHead, forget_heads
+from .holding import WaitingRoom
 from .limits import Limits
 from .pool import Upstream
+from .responses import ResponseMemory
 from .routing import build_table
 from .urls import Address
 from .verification import Verifier
@@ -53,6 +56,9 @@ class Router:
         self.now = self._loop.time
         self.limits = Limits(self.now)
         self.verifier = Verifier()
+        self.room = WaitingRoom()
+        self.responses = ResponseMemory()
+        self.watch = Watch(self.room.look_soon)
         self._upstreams: dict[Address, Upstream] = {}
         self._tls: ssl.SSLContext | None
         self._id_prefix = os.urandom(8).hex()
@@ -70,7 +76,9 @@ class Router:
             wanted[address] = found or Upstream(address, self._tls_context)
             return wanted[address]
 
-        table = build_table(config, upstream_at)
+        table = build_table(config, upstream_at, self.watch.health_of)
+        table.room = self.room
+        table.responses = self.responses
         for address, upstream in self._upstreams.items():
             if address not in wanted:
                 upstream.retire()
@@ -79,6 +87,8 @@ class Router:
         self._tls = None
         self.table = table
         forget_heads()
+        self.watch.follow(table)
+        self.room.follow(table.routes, config.max_held_requests)
         self.limits.configure(config)
 
     def connection(self) -> ClientConnection:
@@ -114,6 +124,7 @@ class Router:
         self.draining = True
         if self._sweeper is not None:
             self._sweeper.cancel()
+        self.watch.stop()
         for client in list(self.clients):
             client.abort()
         for upstream in self._upstreams.values():
