@@ -47,9 +47,8 @@ SECONDS = 120
 def render(folder: Path, seed: int) -> int:
     """Write the Quadlets and what is expected of them; how many words there are."""
     sys.path[:0] = [str(ROOT / "tests"), str(ROOT / ".cache" / "collections")]
-    from e2e import hostile_units
-
     from ansible_collections.onehop.llm.plugins.plugin_utils import _plan, _quadlet
+    from e2e import hostile_units
 
     models = {"m": {"model": "org/m", "port": 18001}}
     made = _plan.make([_plan.Host("h", {"vllm_tag": "v1", "vllm_models": models})])

@@ -9,6 +9,7 @@ import json
 
 from router_harness import CHAT, backend, get, model, post, router, run
 
+from onehop_router.admission import admit
 from onehop_router.client import MAX_TURN_BYTES
 from onehop_router.config_reader import parse
 from onehop_router.framing import parse_head
@@ -67,6 +68,25 @@ def test_heads_that_are_alike_but_for_the_key_are_told_apart():
                     auth = f"Authorization: Bearer sk-{key}-0123456789"
                     wire.send(post(CHAT, PATH, auth))
                     assert (await wire.read()).status == status
+
+    run(work())
+
+
+def test_only_what_a_head_and_a_table_decide_is_remembered():
+    async def work():
+        async with router({"m": model("http://127.0.0.1:9")}) as front:
+            table = front.router.table
+            for raw, remembered in (
+                (post(CHAT), True),
+                (post(CHAT, "/route/m/v1/embeddings"), True),
+                (post(b"", PATH, "Content-Encoding: gzip"), False),
+                (get("/v1/responses/resp_1"), False),
+                (get("/v1/models"), False),
+            ):
+                head = parse_head(raw[: raw.index(b"\r\n\r\n") + 4])
+                first, second = admit(head, table), admit(head, table)
+                assert (first is second) is remembered
+                assert bool(head.admitted) is remembered
 
     run(work())
 

@@ -58,7 +58,7 @@ def admit(head: RequestHead, table: Table) -> Answer | Admission:
         _check_size(head, table)
         return known
     admission = _judge(head, table)
-    if isinstance(admission, Admission) and _is_constant(head, admission):
+    if isinstance(admission, Admission) and _holds(admission, head):
         head.admitted.clear()
         head.admitted[table] = admission
     return admission
@@ -99,16 +99,19 @@ def _judge(head: RequestHead, table: Table) -> Answer | Admission:
     return Admission(who, split, route, reads, coding, names.query)
 
 
-def _is_constant(head: RequestHead, admission: Admission) -> bool:
-    """Whether a head like this is judged the same next time, with whatever length."""
-    about_a_response = admission.path.segments[:2] == CREATE
-    return not about_a_response and b"content-encoding" not in head.first
-
-
 def _check_size(head: RequestHead, table: Table) -> None:
     limit = table.config.max_body_bytes
     if limit and head.length is not None and head.length > limit:
         raise too_large(limit)
+
+
+def _holds(admission: Admission, head: RequestHead) -> bool:
+    """Whether heads like this one will be admitted alike for as long as the table is in force.
+
+    Whose a response is may change, and a coding only counts where there is a body.
+    """
+    named = admission.path.segments[:2] == CREATE and len(admission.path.segments) > 2
+    return not named and b"content-encoding" not in head.first
 
 
 def _read_only(head: RequestHead) -> None:

@@ -86,9 +86,9 @@ class Router:
         # Certificates may have been renewed as well.
         self._tls = None
         self.table = table
+        forget_heads()
         self.watch.follow(table)
         self.room.follow(table.routes, config.max_held_requests)
-        forget_heads()
         self.limits.configure(config)
 
     def connection(self) -> ClientConnection:
