@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-FileCopyrightText: The OneHop authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Fuzzes the router's heads, chunks and connections for as long as it is told; see router_fuzz.
