@@ -112,11 +112,16 @@ async def upgrade() -> str:
 
 
 async def place_given_back() -> str:
-    async with backend() as engine:
+    async def stalling(request: Message, wire: Wire) -> None:
+        if len(engine.requests) == 1:
+            await wire.reader.read()
+        wire.send(OK)
+
+    async with backend(stalling) as engine:
         async with router({"m": model(engine.url)}, max_concurrent_requests=1) as front:
             leaver = await front.connect()
-            leaver.send(REQUEST[:-1])
-            await until(lambda: front.router.limits.active)
+            leaver.send(REQUEST)
+            await until(lambda: engine.requests)
             leaver.reset()
             await until(lambda: not front.router.limits.active)
             return "given back" if (await front.ask(REQUEST)).status == 200 else "lost"

@@ -156,7 +156,7 @@ def _limits() -> list[Case]:
              how="config"),
         Case("1.7", 2, "requests at once unless told", ("max_concurrent_requests", "{}"), "8", "0",
              SECOND, how="setting", old="0"),
-        Case("1.7", 2, "a place is taken while the body is read", ask("POST /v1/x", M), "503",
+        Case("1.7", 2, "a place is taken until the answer ends", ask("POST /v1/x", M), "503",
              "429", "limits reached are 429", config="busy", old="m /v1/x"),
         Case("1.7", 2, "a place of a client that left", "place_given_back", "given back",
              "given back", how="scenario"),

@@ -77,7 +77,7 @@ class Soak:
                 return
             wire.send(EVENT)
             await asyncio.sleep(self.source.choice((0, 0, 0.001, 0.01)))
-            if whim < 0.5 and self.source.random() < 0.1:
+            if whim < 0.5 and self.source.random() < 0.1 and not wire.writer.is_closing():
                 wire.reset()
                 return
         if not wire.writer.is_closing():
@@ -104,7 +104,7 @@ class Soak:
             except (OSError, asyncio.IncompleteReadError):
                 self.count(f"{way.__name__}, cut")
             finally:
-                if self.source.random() < 0.5:
+                if self.source.random() < 0.5 and not wire.writer.is_closing():
                     wire.reset()
                 else:
                     wire.close()
