@@ -15,7 +15,7 @@ from .admission import Admission, Answer, admit, too_large
 from .answers import write_answer
 from .auth import Unverified
 from .body import find_model
-from .errors import Refusal, render
+from .errors import Refusal, fields, render
 from .exchange import Exchange
 from .framing import ChunkedBody, HeadFinder, LengthBody, RequestHead, parse_head
 from .routing import Table
@@ -376,8 +376,7 @@ class ClientConnection(asyncio.Protocol):
         self._exchange = None
         path = self._head.path if self._head is not None else ""
         body = render(refusal, path, self._request_id)
-        headers = (("Content-Type", "application/json"), *refusal.headers)
-        self._answer(refusal.status, body, headers)
+        self._answer(refusal.status, body, fields(refusal, path, self._request_id))
 
     def _answer(self, status: int, body: bytes, headers: tuple[tuple[str, str], ...]) -> None:
         self._swallow()
