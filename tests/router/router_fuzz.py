@@ -53,6 +53,7 @@ FRAGMENTS = (
     b"Connection: close\r\n", b"Connection: keep-alive, content-length\r\n", b"Upgrade: h2c\r\n",
     b"Expect: 100-continue\r\n", b"0\r\n\r\n", b"d\r\n" + _M + b"\r\n", b"X: y\r\n z\r\n", b";a=b", b';a="b"',
     b"HTTP/1.0", b"HTTP/2.0", b"http://c", b"http://u@c", b"*", b"#", b"%2e%2e/", b"//", b"GET ", b"\xff",
+    b"x-model: m\r\n", b"?model=m&", b"/route/m/", b"Content-Type: multipart/form-data; boundary=b\r\n",
     b"Trailer: X\r\n", b"X-Api-Key: k\r\n", b"X: " + b"y" * 300 + b"\r\n",
 )  # fmt: skip
 
@@ -215,7 +216,14 @@ def check_written(head: RequestHead, body: bytes) -> None:
     again = reference.read(raw)
     assert again.end == len(raw)
     assert (again.method, again.target, again.body) == (head.method, target.encode(), body)
-    own = HOP_BY_HOP | {b"host", b"content-length", b"expect", b"forwarded", b"x-request-id"}
+    own = HOP_BY_HOP | {
+        b"host",
+        b"content-length",
+        b"expect",
+        b"forwarded",
+        b"x-request-id",
+        b"x-model",
+    }
     own |= {b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"} | head.connection
     kept = [(lower, value) for lower, dummy, value in head.fields if lower not in own]
     assert [one for one in again.fields if one[0] not in own or one in kept][: len(kept)] == kept

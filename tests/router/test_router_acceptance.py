@@ -20,6 +20,7 @@ import time
 from pathlib import Path
 
 import pytest
+import zstandard
 from router_harness import (
     CHAT,
     FILES,
@@ -409,18 +410,96 @@ def test_08_an_endless_upload_is_refused_at_the_cap_and_takes_no_memory(tmp_path
                         f"POST {path} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
                     )
                     answer = asyncio.create_task(wire.read())
-                    try:
-                        for dummy_chunk in range(800):
-                            wire.send(b"10000\r\n" + b"x" * 65536 + b"\r\n")
-                            await wire.writer.drain()
-                    except ConnectionError:
-                        pass
+                    chunks = 0
+                    # A client that hears nothing while it talks loses the answer to the reset.
+                    while not answer.done():
+                        wire.send(b"10000\r\n" + b"x" * 65536 + b"\r\n")
+                        await wire.writer.drain()
+                        await asyncio.sleep(0)
+                        chunks += 1
+                        assert chunks < 800
                     refused = await answer
                     assert (refused.status, refused.get("connection")) == (413, "close")
                     assert refused.code == "request_too_large"
                     wire.close()
                 assert memory(one, "VmHWM") - before < 16_000
                 await until(lambda: not engine.open)
+
+    run(work())
+
+
+# -- 9
+
+
+def packed(coding: str, data: bytes) -> bytes:
+    """The data in this coding."""
+    return gzip.compress(data) if coding == "gzip" else zstandard.compress(data)
+
+
+@pytest.mark.parametrize("coding", ["gzip", "zstd"])
+def test_09_compressed_bodies_route_and_reach_the_engine_plain(coding):
+    body = json.dumps({"messages": "x" * 300_000, "model": "m"}).encode()
+
+    async def work():
+        async with backend() as engine:
+            async with router({"m": model(engine.url)}, max_body_bytes=1_000_000) as front:
+                field = f"Content-Encoding: {coding}"
+                path = "/v1/chat/completions"
+                answer = await front.ask(post(packed(coding, body), path, field))
+                assert answer.status == 200
+                assert engine.last.body == body
+                assert engine.last.get("content-encoding") is None
+                assert engine.last.get("content-length") == str(len(body))
+                # A small body that is a large one, and one that ends in the middle.
+                bomb = packed(coding, b'{"model":"m","x":"' + b"x" * 200_000_000)
+                refused = await front.ask(post(bomb, path, field))
+                assert (refused.status, refused.code) == (413, "request_too_large")
+                half = await front.ask(post(packed(coding, body)[:-9], path, field))
+                assert half.status == 400
+                assert len(engine.requests) == 1
+
+    run(work())
+
+
+# -- 10
+
+
+def test_10_a_form_that_names_its_model_behind_a_large_file_is_held_once(tmp_path):
+    file = 25_000_000
+    begin = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+    end = b'\r\n--b\r\nContent-Disposition: form-data; name="model"\r\n\r\nm\r\n--b--\r\n'
+    length = len(begin) + file + len(end)
+    head = (
+        "POST /v1/audio/transcriptions HTTP/1.1\r\nHost: a\r\n"
+        f"Content-Type: multipart/form-data; boundary=b\r\nContent-Length: {length}\r\n\r\n"
+    )
+
+    async def swallowing(request: Message, wire: Wire) -> None:
+        await wire.read_head()
+        read = b""
+        count = 0
+        while count < length:
+            piece = await wire.reader.read(65536)
+            count += len(piece)
+            read = (read + piece)[-len(end) :]
+        assert read == end
+        wire.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    async def work():
+        async with backend(swallowing, raw=True) as engine:
+            written = config(tmp_path, models={"m": model(engine.url)})
+            async with process("--config", written) as one:
+                port = await ready(one)
+                before = memory(one)
+                wire = Wire(*await asyncio.open_connection("127.0.0.1", port))
+                wire.send(head.encode() + begin)
+                for dummy in range(file // 50_000):
+                    wire.send(b"x" * 50_000)
+                    await wire.writer.drain()
+                wire.send(end)
+                assert (await wire.read()).status == 200
+                held = (memory(one, "VmHWM") - before) * 1024
+                assert held < 1.8 * file
 
     run(work())
 
@@ -588,6 +667,42 @@ async def refused_at(port: int) -> None:
             await asyncio.sleep(0.01)
         except ConnectionError:
             return
+
+
+# -- 16
+
+
+@pytest.mark.parametrize("way", ["browser", "field"])
+def test_16_a_realtime_websocket_is_let_in_by_either_key(way):
+    async def talk(request: Message, wire: Wire) -> None:
+        wire.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n")
+        wire.send("Upgrade: websocket\r\nSec-WebSocket-Protocol: realtime\r\n\r\n")
+        while data := await wire.reader.read(100):
+            wire.send(data.upper())
+
+    def asking(key: str) -> bytes:
+        by = {
+            "browser": f"Sec-WebSocket-Protocol: realtime, openai-insecure-api-key.{key}",
+            "field": f"Authorization: Bearer {key}",
+        }[way]
+        return get("/v1/realtime?model=m", "Connection: Upgrade", "Upgrade: websocket", by)
+
+    async def work():
+        async with backend(talk) as engine:
+            keys = {"a": {"keys": ["k"]}}
+            async with router({"m": model(engine.url)}, client_keys=keys) as front:
+                assert (await front.ask(asking("nope"))).status == 401
+                assert engine.connections == 0
+                wire = await front.connect()
+                wire.send(asking("k"))
+                answer = await wire.read_head()
+                assert (answer.status, answer.get("sec-websocket-protocol")) == (101, "realtime")
+                wire.send("hello")
+                assert await wire.reader.readexactly(5) == b"HELLO"
+                said = [value for dummy, value in engine.last.fields]
+                assert not [value for value in said if "api-key" in value or "Bearer" in value]
+
+    run(work())
 
 
 # -- 18
