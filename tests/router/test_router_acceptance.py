@@ -3,7 +3,8 @@
 """Twenty-two things that went wrong in other people's routers, each as a test by its number.
 
 Clients and backends are scripted; the backends are test doubles that stall, drop, reset and lie.
-The errors that SDKs parse (15) are in test_router_sdk_errors.py, the soak (21) is soak_router.py.
+The errors that SDKs parse (15) are in test_router_sdk_errors.py, responses that are asked for again
+(17) in test_router_responses.py; the soak (21) is soak_router.py.
 """
 
 from __future__ import annotations

@@ -315,6 +315,7 @@ def test_error_shapes(code):
     assert theirs["request_id"] == "id"
     assert ("x-onehop-error", code) in refusal.headers
     assert (("Retry-After", "1") in refusal.headers) is (refusal.status == 429)
+    assert (("Retry-After", "5") in refusal.headers) is (refusal.status == 503)
 
 
 def test_anthropics_paths():

@@ -13,6 +13,7 @@ from .forms import rename_in_query
 from .framing import RequestHead
 from .naming import NO_NAMES, names_in_head
 from .paths import RoutedPath, split_path
+from .responses import find_response
 from .routing import Route, Table
 
 _JSON = "application/json"
@@ -29,15 +30,16 @@ class Answer(NamedTuple):
 class Admission(NamedTuple):
     """A request to be relayed. `route` is None where the body has yet to name the model.
 
-    `query_model` is the name in the query, if there is one. `coding` is how a body is compressed
-    that has to be read.
+    `reads` says whether the body has to be read for the model that it names, and `coding` how it is
+    compressed then. `query_model` is the name in the query, if there is one.
     """
 
     identity: Identity
     path: RoutedPath
     route: Route | None
+    reads: bool
+    coding: Coding | None
     query_model: str | None = None
-    coding: Coding | None = None
 
     def query_for(self, query: str | None, model: str) -> str | None:
         """The query to send to a target that calls the model so."""
@@ -76,9 +78,14 @@ def admit(head: RequestHead, table: Table) -> Answer | Admission:
         raise too_large(limit)
     names = names_in_head(head, split.model)
     model = None if names is NO_NAMES else names.agreed(table.canonical)
-    if model is not None:
-        return Admission(who, split, table.route(model, who), names.query)
-    return Admission(who, split, None, coding=coding_of(head) if head.length != 0 else None)
+    route = find_response(table, split, model, who)
+    if route is None and model is not None:
+        route = table.route(model, who)
+    # Behind one upstream may be many models: a key that is bound to some of them cannot name one
+    # of these in the head and another in the body.
+    reads = route is None or who.models is not None
+    coding = coding_of(head) if reads and head.length != 0 else None
+    return Admission(who, split, route, reads, coding, names.query)
 
 
 def _read_only(head: RequestHead) -> None:

@@ -15,7 +15,8 @@ from .admission import Admission, Answer, admit
 from .answers import write_answer
 from .auth import Unverified
 from .collecting import BodyCollector, Plain, reader_for
-from .errors import Refusal, fields, render, too_large
+from .creating import ResponseExchange
+from .errors import Refusal, conflicting_models, fields, render, too_large
 from .exchange import Exchange
 from .framing import ChunkedBody, HeadFinder, LengthBody, RequestHead, parse_head
 from .named_body import NamedBody
@@ -167,6 +168,8 @@ class ClientConnection(asyncio.Protocol):
         elif (self._held_upload or self._held_early) and hung_up(self._transport):
             self._transport.abort()
             self._drop_exchange()
+        elif self._exchange is not None:
+            self._exchange.sweep(now)
 
     def drain(self) -> None:
         """Finish the request under way, if any, then close."""
@@ -247,16 +250,17 @@ class ClientConnection(asyncio.Protocol):
                 self._answer(admission.status, admission.body, admission.headers)
                 return
             # A short body is held whatever its way, so that it can be sent again.
-            streamed = admission.route is not None and not is_short(head)
+            streamed = not admission.reads and not is_short(head)
             collecting = not streamed and self._decoder is not None
             if head.length and collecting:
                 self._router.limits.check_room(head.length)
-            named = admission.route is not None or not collecting
-            reader = Plain() if named else reader_for(head)
+            reader = reader_for(head) if admission.reads and collecting else Plain()
             model = admission.route.name if admission.route is not None else None
             limits = self._router.limits
             limits.check(limits.gates(admission.identity.name, model))
-            exchange = Exchange(self, self._router.limits, table, head, admission, self._request_id)
+            creates = ResponseExchange.fits(head.method, admission.path.segments)
+            kind = ResponseExchange if creates else Exchange
+            exchange = kind(self, limits, table, head, admission, self._request_id)
         except Unverified as unverified:
             self._verify(unverified.token)
             return
@@ -348,17 +352,18 @@ class ClientConnection(asyncio.Protocol):
     def _route_of(self, name: str | None) -> Route:
         """The route of a request whose body, if it has one, names this model.
 
-        A name in the head has decided already. Without any name: what the router knows of the
-        path, such as who made the response that is asked for, then the default. Raises Refusal.
+        The head has decided already where it names one, or a response that was made here. Without
+        any name it is the default. Raises Refusal.
         """
         admission, table = self._admission, self._table
         assert admission is not None
         if admission.route is not None:
+            if name is not None and table.canonical(name) != admission.route.name:
+                raise conflicting_models("body")
             return admission.route
         if name is not None:
             return table.route(name, admission.identity)
-        known = self._router.route_of_path(admission.path, admission.identity)
-        return known or table.default_route(admission.identity)
+        return table.default_route(admission.identity)
 
     def _malformed(self, refusal: Refusal) -> None:
         """The bytes cannot be trusted any further: answer if that is still possible, close."""

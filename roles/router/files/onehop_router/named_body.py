@@ -23,6 +23,11 @@ class NamedBody:
         self.pieces: Sequence[Piece] = pieces
         self.name: str | None = name
 
+    @property
+    def whole(self) -> bytes | bytearray | memoryview:
+        """The body where it is in one piece; empty where it is not."""
+        return self.pieces[0] if len(self.pieces) == 1 else b""
+
     def for_target(self, model: str) -> Sequence[Piece]:
         """The pieces to send to a target that calls the model so; verbatim but for the name."""
         if self.name is None or self.name == model:

@@ -8,17 +8,17 @@ import asyncio
 import os
 import re
 import ssl
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from .auth import Identity
+from .checks import Watch
 from .client import ClientConnection
 from .config import Config
 from .framing import RequestHead
+from .holding import WaitingRoom
 from .limits import Limits
-from .paths import RoutedPath
 from .pool import Upstream
-from .routing import Route, build_table
+from .responses import ResponseMemory
+from .routing import build_table
 from .urls import Address
 from .verification import Verifier
 
@@ -52,12 +52,13 @@ class Router:
         self.timeouts = timeouts or Timeouts()
         self.clients: set[ClientConnection] = set()
         self.draining = False
-        # Where a request goes that names no model, if its path says it, like a response's id.
-        self.route_of_path: Callable[[RoutedPath, Identity], Route | None] = lambda path, who: None
         self._loop = asyncio.get_running_loop()
         self.now = self._loop.time
         self.limits = Limits(self.now)
         self.verifier = Verifier()
+        self.room = WaitingRoom()
+        self.responses = ResponseMemory()
+        self.watch = Watch(self.room.look_soon)
         self._upstreams: dict[Address, Upstream] = {}
         self._tls: ssl.SSLContext | None
         self._id_prefix = os.urandom(8).hex()
@@ -75,7 +76,9 @@ class Router:
             wanted[address] = found or Upstream(address, self._tls_context)
             return wanted[address]
 
-        table = build_table(config, upstream_at)
+        table = build_table(config, upstream_at, self.watch.health_of)
+        table.room = self.room
+        table.responses = self.responses
         for address, upstream in self._upstreams.items():
             if address not in wanted:
                 upstream.retire()
@@ -83,6 +86,8 @@ class Router:
         # Certificates may have been renewed as well.
         self._tls = None
         self.table = table
+        self.watch.follow(table)
+        self.room.follow(table.routes, config.max_held_requests)
         self.limits.configure(config)
 
     def connection(self) -> ClientConnection:
@@ -118,6 +123,7 @@ class Router:
         self.draining = True
         if self._sweeper is not None:
             self._sweeper.cancel()
+        self.watch.stop()
         for client in list(self.clients):
             client.abort()
         for upstream in self._upstreams.values():
