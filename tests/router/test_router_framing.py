@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from router_harness import Message, Wire, backend, model, router, run
 
+from onehop_router import framing
 from onehop_router.errors import Refusal
-from onehop_router.framing import ChunkedBody, LengthBody, parse_head
+from onehop_router.framing import ChunkedBody, LengthBody, RequestHead, parse_head
 
 H = b"Host: a\r\n"
 
@@ -146,9 +147,72 @@ def test_no_head_is_accepted_that_llhttp_reads_otherwise(junk):
         return
     heard = Heard()
     httptools.HttpRequestParser(heard).feed_data(raw)
+    fields = [(name, value.strip(b" \t")) for name, value in heard.fields]
+    lengths = [int(value) for name, value in fields if name.lower() == b"content-length"]
+    assert lengths == ([head.length] if head.sized else [])
     assert [(name, value) for dummy, name, value in head.fields] == [
-        (name, value.strip(b" \t")) for name, value in heard.fields
+        field for field in fields if field[0].lower() != b"content-length"
     ]
+
+
+def _seen(raw: bytes) -> object:
+    try:
+        head = parse_head(raw)
+    except Refusal as refusal:
+        return refusal.code, refusal.message
+    return [getattr(head, name) for name in RequestHead.__slots__ if name != "written"]
+
+
+figures = st.sampled_from(
+    [b"", b"0", b"7", b"007", b"42", b"-1", b"+1", b"4 2", b"0x1", b"1" * 15, b"1" * 16]
+)
+spellings = st.sampled_from(
+    [b"Content-Length: ", b"content-length: ", b"CONTENT-LENGTH: ", b"Content-Length:", b"X: "]
+)
+sized = st.tuples(spellings, st.sampled_from([b"", b"\r\n", b"\r\nExpect: 100-continue"]))
+
+
+@settings(max_examples=600, deadline=None)
+@given(st.lists(sized, min_size=1, max_size=3), st.lists(figures, min_size=6, max_size=6), odd)
+def test_what_was_read_before_changes_nothing(lines, numbers, junk):
+    # Heads that differ in their lengths only, or seem to, one after the other: each is read as
+    # if none had been read before.
+    def head(some: list[bytes]) -> bytes:
+        fields = b"".join(
+            name + number + end + b"\r\n" for (name, end), number in zip(lines, some, strict=False)
+        )
+        raw = b"POST /a?b HTTP/1.1\r\nHost: x\r\n" + fields + b"Y: " + junk + b"\r\n\r\n"
+        return raw[: raw.index(b"\r\n\r\n") + 4]
+
+    heads = [head(numbers[:3]), head(numbers[3:]), head(numbers[1:4]), head(numbers[:3])]
+    fresh = []
+    for raw in heads:
+        framing._known.clear()
+        fresh.append(_seen(raw))
+    framing._known.clear()
+    assert [_seen(raw) for raw in heads] == fresh
+
+
+def test_what_is_remembered_of_heads_is_bounded():
+    for count in range(1000):
+        parse_head(b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n" % count)
+    assert 0 < len(framing._known) <= 128
+    framing._known.clear()
+    parse_head(b"GET / HTTP/1.1\r\nHost: x\r\nY: %b\r\n\r\n" % (b"y" * 5000))
+    with pytest.raises(Refusal):
+        parse_head(b"GET / HTTP/1.1\r\n\r\n")
+    assert not framing._known
+
+
+def test_heads_that_are_alike_are_changed_alone():
+    raw = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
+    first = parse_head(raw % 10)
+    first.keep_alive = False
+    second = parse_head(raw % 0)
+    assert second.keep_alive
+    assert (second.length, second.sized) == (0, True)
+    assert parse_head(raw % 12345).length == 12345
+    assert second.fields is parse_head(raw % 7).fields
 
 
 @settings(max_examples=300, deadline=None)

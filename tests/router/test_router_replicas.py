@@ -373,12 +373,14 @@ def test_a_fallback_answers_in_its_own_name():
             models = {
                 "m": model(GONE, fallbacks=["also-gone", "spare"]),
                 "also-gone": model(GONE),
-                "spare": model(engine.url),
+                "spare": {"upstreams": [{"url": engine.url, "model": "own name"}]},
             }
             async with router(models) as front:
                 for dummy in range(2):
                     answer = await front.ask(post(CHAT))
                     assert (answer.status, answer.get("x-onehop-model")) == (200, "spare")
+                    # It is asked in its own name for itself.
+                    assert engine.last.json == json.loads(CHAT) | {"model": "own name"}
                 own = await front.ask(get("/route/spare/v1/models"))
                 assert own.get("x-onehop-model") is None
 

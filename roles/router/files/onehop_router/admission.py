@@ -13,7 +13,7 @@ from .forms import rename_in_query
 from .framing import RequestHead
 from .naming import NO_NAMES, names_in_head
 from .paths import RoutedPath, split_path
-from .responses import find_response
+from .responses import CREATE, find_response
 from .routing import Route, Table
 
 _JSON = "application/json"
@@ -49,10 +49,23 @@ class Admission(NamedTuple):
 
 
 def admit(head: RequestHead, table: Table) -> Answer | Admission:
-    """The order of checks: open paths, key, own paths, path, size, the model that the head names.
+    """Whether a request may go on, and as whose; of heads that are alike, the first is judged.
 
     Raises Refusal and auth.Unverified. The limits come after this, the body after that.
     """
+    known: Admission | None = head.admitted.get(table)
+    if known is not None:
+        _check_size(head, table)
+        return known
+    admission = _judge(head, table)
+    if isinstance(admission, Admission) and _holds(admission, head):
+        head.admitted.clear()
+        head.admitted[table] = admission
+    return admission
+
+
+def _judge(head: RequestHead, table: Table) -> Answer | Admission:
+    # The order of checks: open paths, key, own paths, path, size, the model that the head names.
     path = head.path
     if path == "/health":
         _read_only(head)
@@ -73,9 +86,7 @@ def admit(head: RequestHead, table: Table) -> Answer | Admission:
     allowed = table.allowed if who.paths is None else who.paths
     if allowed is not None and not allowed.match(split.segments):
         raise Refusal("unknown_path", "This path is not served here.")
-    limit = table.config.max_body_bytes
-    if limit and head.length is not None and head.length > limit:
-        raise too_large(limit)
+    _check_size(head, table)
     names = names_in_head(head, split.model)
     model = None if names is NO_NAMES else names.agreed(table.canonical)
     route = find_response(table, split, model, who)
@@ -86,6 +97,21 @@ def admit(head: RequestHead, table: Table) -> Answer | Admission:
     reads = route is None or who.models is not None
     coding = coding_of(head) if reads and head.length != 0 else None
     return Admission(who, split, route, reads, coding, names.query)
+
+
+def _check_size(head: RequestHead, table: Table) -> None:
+    limit = table.config.max_body_bytes
+    if limit and head.length is not None and head.length > limit:
+        raise too_large(limit)
+
+
+def _holds(admission: Admission, head: RequestHead) -> bool:
+    """Whether heads like this one will be admitted alike for as long as the table is in force.
+
+    Whose a response is may change, and a coding only counts where there is a body.
+    """
+    named = admission.path.segments[:2] == CREATE and len(admission.path.segments) > 2
+    return not named and b"content-encoding" not in head.first
 
 
 def _read_only(head: RequestHead) -> None:

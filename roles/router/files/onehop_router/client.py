@@ -32,6 +32,8 @@ log = logging.getLogger("onehop_router")
 MAX_EARLY_BYTES = 65536
 # What is collected of a body before it goes on, although its path names the model already.
 MAX_SHORT_BYTES = 65536
+# What is read of one body before all other connections have their turn: libuv would read 8 MiB.
+MAX_TURN_BYTES = 524288
 # What is read and thrown away after a refusal, so that the answer is not lost to a reset.
 MAX_LINGER_BYTES = 16 * 1024 * 1024
 
@@ -87,6 +89,9 @@ class ClientConnection(asyncio.Protocol):
         self._full = False
         self._held_upload = False
         self._held_early = False
+        # What has been read of a body in this turn of the loop, and whether the next is waited for.
+        self._turn_bytes = 0
+        self._held_turn = False
         # The loop's time at which this connection is closed unless something happens; 0 is never.
         self._deadline = 0.0
 
@@ -310,6 +315,11 @@ class ClientConnection(asyncio.Protocol):
         self._expect_body()
         size = sum(map(len, pieces))
         self._body_bytes += size
+        self._turn_bytes += size
+        if self._turn_bytes > MAX_TURN_BYTES and not self._held_turn:
+            self._held_turn = True
+            self._steer()
+            asyncio.get_running_loop().call_soon(self._next_turn)
         limit = self._table.config.max_body_bytes
         if limit and self._body_bytes > limit:
             raise too_large(limit)
@@ -321,6 +331,12 @@ class ClientConnection(asyncio.Protocol):
         if rest is not None:
             self._collector.finish(self._found)
         return rest is not None
+
+    def _next_turn(self) -> None:
+        """All others were served: read on."""
+        self._turn_bytes = 0
+        self._held_turn = False
+        self._steer()
 
     def _expect_body(self) -> None:
         """Limit the wait for the client's next bytes, while they are wanted."""
@@ -347,6 +363,7 @@ class ClientConnection(asyncio.Protocol):
         route = self._route_of(body.name)
         if admission.coding is not None:
             head.fields = [field for field in head.fields if field[0] != b"content-encoding"]
+            head.written = {}
         exchange.start(route, body)
 
     def _route_of(self, name: str | None) -> Route:
@@ -497,7 +514,7 @@ class ClientConnection(asyncio.Protocol):
         """Read from the client, or let it wait."""
         if self._transport.is_closing():
             return
-        if self._held_early or self._held_upload:
+        if self._held_early or self._held_upload or self._held_turn:
             self._transport.pause_reading()
         else:
             self._transport.resume_reading()

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
+from time import monotonic
 
 from .upstream import UpstreamConnection
 from .urls import Address
@@ -39,7 +40,7 @@ class Upstream:
 
     def take(self) -> UpstreamConnection | None:
         """The idle connection that was used last, or None."""
-        oldest = asyncio.get_running_loop().time() - IDLE_SECONDS
+        oldest = monotonic() - IDLE_SECONDS
         while self._idle:
             connection = self._idle.pop()
             if connection.transport.is_closing():
@@ -60,7 +61,7 @@ class Upstream:
         if not reusable or self.retired or len(self._idle) >= MAX_IDLE:
             connection.abort()
             return
-        connection.idle_since = asyncio.get_running_loop().time()
+        connection.idle_since = monotonic()
         # An idle connection has to be read, or its end would go unnoticed.
         connection.pause(False)
         self._idle.append(connection)

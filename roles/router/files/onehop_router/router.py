@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from .checks import Watch
 from .client import ClientConnection
 from .config import Config
-from .framing import RequestHead
+from .framing import RequestHead, forget_heads
 from .holding import WaitingRoom
 from .limits import Limits
 from .pool import Upstream
@@ -86,6 +86,7 @@ class Router:
         # Certificates may have been renewed as well.
         self._tls = None
         self.table = table
+        forget_heads()
         self.watch.follow(table)
         self.room.follow(table.routes, config.max_held_requests)
         self.limits.configure(config)
