@@ -23,7 +23,7 @@ from onehop_router.config_reader import parse
 from onehop_router.router import Router, Timeouts
 
 FILES = Path(__file__).parents[2] / "roles" / "router" / "files"
-LIMIT = 20.0
+LIMIT = 60.0
 
 
 def run(work: Coroutine[Any, Any, Any]) -> Any:

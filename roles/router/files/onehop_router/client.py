@@ -16,7 +16,7 @@ from .answers import write_answer
 from .auth import Unverified
 from .collecting import BodyCollector, Plain, reader_for
 from .creating import ResponseExchange
-from .errors import Refusal, conflicting_models, render, too_large
+from .errors import Refusal, conflicting_models, fields, render, too_large
 from .exchange import Exchange
 from .framing import ChunkedBody, HeadFinder, LengthBody, RequestHead, parse_head
 from .named_body import NamedBody
@@ -423,8 +423,7 @@ class ClientConnection(asyncio.Protocol):
         self._exchange = None
         path = self._head.path if self._head is not None else ""
         body = render(refusal, path, self._request_id)
-        headers = (("Content-Type", "application/json"), *refusal.headers)
-        self._answer(refusal.status, body, headers)
+        self._answer(refusal.status, body, fields(refusal, path, self._request_id))
 
     def _answer(self, status: int, body: bytes, headers: tuple[tuple[str, str], ...]) -> None:
         self._swallow()

@@ -20,6 +20,8 @@ _MAX_CHUNK_LINE = 256
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([!-~]+) HTTP/([0-9])\.([0-9])\r\n")
+# How a request line begins, while the rest of it is still to come. No method is that long.
+_FIRST_WORD = re.compile(_TOKEN[:-1] + rb"{1,32}(?: |\Z)")
 _FIELD = re.compile(rb"(" + _TOKEN + rb"):([\t -~\x80-\xff]*)\r\n")
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~%!$&'()*+,;=-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
 _ABSOLUTE = re.compile(rb"(?i:https?)://([^/?#]*)(.*)")
@@ -34,10 +36,11 @@ _NO_TRAILER = frozenset((b"content-length", b"transfer-encoding", b"host", b"con
 class HeadFinder:
     """Finds where a head ends in bytes that grow, without looking twice at the same ones."""
 
-    __slots__ = ("_seen",)
+    __slots__ = ("_line_read", "_seen")
 
     def __init__(self) -> None:
         self._seen = 0
+        self._line_read = False
 
     def take(self, inbox: bytes) -> tuple[bytes | None, bytes]:
         """The head and what follows it, or None and what is left while it is not whole.
@@ -59,10 +62,20 @@ class HeadFinder:
         if end < 0:
             if _BARE_LF.search(inbox, max(0, self._seen - 1)):
                 raise Refusal("bad_request", "A line of the head does not end in CRLF.")
+            if not self._line_read:
+                self._read_line(inbox)
             self._seen = size
             return None, inbox
         self._seen = 0
+        self._line_read = False
         return inbox[:size], inbox[size:]
+
+    def _read_line(self, inbox: bytes) -> None:
+        # What speaks another protocol (TLS, HTTP/0.9) would wait for more until its time is up.
+        self._line_read = inbox.find(b"\r\n", max(0, self._seen - 1)) >= 0
+        expected = _REQUEST_LINE.match(inbox) if self._line_read else _FIRST_WORD.match(inbox[:33])
+        if expected is None:
+            raise Refusal("bad_request", "The request line is malformed.")
 
 
 class LengthBody:

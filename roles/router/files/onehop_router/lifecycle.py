@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import logging
 import os
@@ -22,12 +23,14 @@ from .systemd import ActivationError, Notifier, activated_sockets, watchdog_inte
 log = logging.getLogger("onehop_router")
 
 BACKLOG = 4096
+# Between two looks at whether the listeners still listen.
+LISTENER_SECONDS = 1.0
 _OPEN = "without client_keys everyone who can connect may use every model"
 _MEND = "add client_keys, listen on loopback, or set allow_anonymous to true"
 
 
 class StartError(Exception):
-    """The process cannot start; the message is for the operator."""
+    """The process cannot start, or not go on; the message is for the operator."""
 
 
 def is_loopback(host: str) -> bool:
@@ -78,12 +81,28 @@ class Service:
         servers = [await self._serve(loop, router, sock) for sock in sockets]
         self._notifier.ready(_status(config))
         watchdog = self._start_watchdog(loop)
-        await self._stop.wait()
+        failed = await self._stopped_or_failed(sockets)
         for server in servers:
             server.close()
         await self._drain(router)
         if watchdog is not None:
             watchdog.cancel()
+        if failed:
+            raise StartError("a listening socket failed: it was shut down from outside")
+
+    async def _stopped_or_failed(self, sockets: list[socket.socket]) -> bool:
+        """Wait for the end; whether it is that a listener has failed.
+
+        libuv does not tell: it tries to accept for ever, and nobody is let in.
+        """
+        while not self._stop.is_set():
+            if not all(
+                sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) for sock in sockets
+            ):
+                return True
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), LISTENER_SECONDS)
+        return False
 
     def _read(self) -> Config:
         config = load(self._path, self._environ)
