@@ -68,13 +68,15 @@ def write_request(
     *,
     length: int | None,
     peer: str | None,
+    secure: bool,
     request_id: str,
     strip_keys: bool,
 ) -> bytes:
     """The head of the request as the upstream gets it.
 
     `target` is the joined path and query; `host` the Host to send; `length` the
-    body's bytes, None for a chunked body; `peer` the client's address.
+    body's bytes, None for a chunked body; `peer` the client's address; `secure` whether it came
+    by TLS.
     """
     lines = [b"%b %b HTTP/1.1\r\nHost: %b\r\n" % (head.method, target.encode(), host)]
     dropped = configured.names
@@ -91,7 +93,7 @@ def write_request(
     if head.host and b"x-forwarded-host" not in own:
         lines.append(b"X-Forwarded-Host: %b\r\n" % head.host)
     if b"x-forwarded-proto" not in own:
-        lines.append(b"X-Forwarded-Proto: http\r\n")
+        lines.append(b"X-Forwarded-Proto: %b\r\n" % (b"https" if secure else b"http"))
     if b"x-request-id" not in own:
         lines.append(b"X-Request-Id: %b\r\n" % request_id.encode())
     if head.upgrade is not None:

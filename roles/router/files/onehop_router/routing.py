@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from .auth import Identity, Keyring
-from .config import Config
+from .config import Config, UpstreamTlsConfig
 from .errors import unknown_model
 from .headers import ConfiguredHeaders
 from .paths import AllowedPaths
@@ -109,15 +109,18 @@ class Table:
         return {"id": name, "object": "model", "created": self.created, "owned_by": "onehop"}
 
 
-def build_table(config: Config, upstream_at: Callable[[Address], Upstream]) -> Table:
+def build_table(
+    config: Config, upstream_at: Callable[[Address, UpstreamTlsConfig | None], Upstream]
+) -> Table:
     """The table of a configuration whose secrets are expanded.
 
-    `upstream_at` gives the one Upstream of an address, so that pools and counts outlive tables.
+    `upstream_at` gives the one Upstream of an address and its TLS, so that pools and counts outlive
+    tables.
     """
     routes = {}
     for name, model in config.models.items():
         targets = tuple(
-            Target(upstream_at(one.url.address), one.url, ConfiguredHeaders(one.headers))
+            Target(upstream_at(one.url.address, one.tls), one.url, ConfiguredHeaders(one.headers))
             for one in model.upstreams
         )
         routes[name] = Route(name, targets, model.unlisted)
