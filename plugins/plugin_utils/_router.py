@@ -20,6 +20,9 @@ from ansible_collections.onehop.llm.plugins.plugin_utils._schema import Option
 _VERSIONED = re.compile(r"/v1/?\Z")
 _SECRET_HEADERS = ("authorization", "x-api-key", "api-key", "proxy-authorization", "cookie")
 
+STAMP = "{stamp}"
+"""What stands for the stamp in the configuration, until the host knows it."""
+
 OPTIONS: tuple[Option, ...] = (
     Option(
         "router_enable",
@@ -97,6 +100,48 @@ OPTIONS: tuple[Option, ...] = (
     ),
     shared.credentials("router_credentials", "Secrets that the router reads."),
     Option(
+        "router_tls",
+        "dict",
+        "With it O(router_host) speaks TLS. Each is a path on the host that O(router_user) can "
+        "read, or C(${cred:NAME}). They are read again at each reload.",
+        default=None,
+        keys=(
+            Option("certificate", "str", "The certificate and those above it, in PEM."),
+            Option("key", "str", "Its private key, in PEM and without a password."),
+            Option(
+                "client_ca",
+                "str",
+                "The authority whose certificate clients have to show. None unless given.",
+                default=None,
+            ),
+        ),
+        example={"certificate": "/etc/onehop/router.pem", "key": "${cred:router_tls_key}"},
+    ),
+    Option(
+        "router_environment",
+        "map",
+        "Environment variables of the router, for C(${env:NAME}) in its configuration. Everybody "
+        "on the host can read them: secrets go into O(router_environment_files).",
+        default={},
+        key_type="environment_name",
+        elements="environment_value",
+        secret=True,
+    ),
+    Option(
+        "router_environment_files",
+        "list",
+        "Files on the host with C(NAME=value) lines, read as root when the router starts.",
+        default=[],
+        elements="path",
+        example=["/etc/onehop/router.env"],
+    ),
+    Option(
+        "router_processes",
+        "positive",
+        "Processes that serve. Limits and counts hold for all of them together.",
+        default=1,
+    ),
+    Option(
         "router_allow_anonymous",
         "bool",
         "Whether the router may listen beyond loopback without client keys.",
@@ -169,6 +214,8 @@ def check(router: Mapping[str, Any], routes: Mapping[str, Any], problems: Proble
     """What a router's variables say of each other, and of the routes of all hosts."""
     credentials = router["router_credentials"]
     _check_listeners(router, problems)
+    for name, text in _tls_files(router).items():
+        _check_file(f"router_tls.{name}", text, credentials, problems)
     for name, key in router["router_client_keys"].items():
         where = f"router_client_keys.{name}"
         if key["credential"] is not None and key["credential"] not in credentials:
@@ -211,6 +258,31 @@ def check(router: Mapping[str, Any], routes: Mapping[str, Any], problems: Proble
                 )
 
 
+def _tls_files(router: Mapping[str, Any]) -> dict[str, str]:
+    return {name: text for name, text in (router["router_tls"] or {}).items() if text is not None}
+
+
+def files(router: Mapping[str, Any]) -> dict[str, str]:
+    """Paths on the host that the router itself reads, by the variable that names them."""
+    return {
+        f"router_tls.{name}": text
+        for name, text in _tls_files(router).items()
+        if text.startswith("/")
+    }
+
+
+def _check_file(where: str, text: str, credentials: Mapping[str, Any], problems: Problems) -> None:
+    if re.fullmatch(r"\$\{cred:[^}]*\}", text):
+        _credentials.check_references(where, text, credentials, problems)
+    elif not text.startswith("/") or "$" in text:
+        problems.add(
+            where,
+            "is neither an absolute path nor a credential",
+            "Write a path on the host, or ${cred:NAME}",
+            text,
+        )
+
+
 def _check_listeners(router: Mapping[str, Any], problems: Problems) -> None:
     address = router["router_host"]
     try:
@@ -248,6 +320,9 @@ def config(router: dict[str, Any], routes: dict[str, dict[str, Any]]) -> dict[st
     result: dict[str, Any] = {
         "host": router["router_host"],
         "port": router["router_port"],
+        "processes": router["router_processes"],
+        # The host puts a stamp over the secrets there, so that other ones are another file.
+        "stamp": STAMP,
         "max_body_bytes": router["router_max_body_bytes"],
         "max_concurrent_requests": router["router_max_concurrent_requests"],
         "drain_seconds": router["router_drain_seconds"],
@@ -257,6 +332,8 @@ def config(router: dict[str, Any], routes: dict[str, dict[str, Any]]) -> dict[st
         },
         "models": {name: routes[name] for name in sorted(routes)},
     }
+    if router["router_tls"] is not None:
+        result["tls"] = _tls_files(router)
     if router["router_allowed_paths"] is not None:
         result["allowed_paths"] = list(router["router_allowed_paths"])
     return result
