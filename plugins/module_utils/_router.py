@@ -179,6 +179,11 @@ def withdraw(run, keep, check_mode):
             continue
         left = [item for item in model["upstreams"] if item["url"] in keep[name]]
         model["upstreams"] = left or model["upstreams"]
+    for model in config["models"].values():
+        if "fallbacks" in model:
+            model["fallbacks"] = [name for name in model["fallbacks"] if name in config["models"]]
+    if config.get("default_model") not in _names(config["models"]):
+        config["default_model"] = None
     file = File(CONFIG, json.dumps(config, indent=1, sort_keys=True) + "\n")
     changed = file.differs()
     result = {
@@ -192,6 +197,10 @@ def withdraw(run, keep, check_mode):
         if systemd.show([SERVICE])[SERVICE]["ActiveState"] == "active":
             reload(systemd, file.content)
     return result
+
+
+def _names(models):
+    return {name for key in models for name in [key] + models[key].get("aliases", [])}
 
 
 def reload(systemd, config):

@@ -19,6 +19,7 @@ from ansible_collections.onehop.llm.plugins.plugin_utils import (
     _containers,
     _gpu_host,
     _router,
+    _routes,
     _schema,
     _workers,
 )
@@ -79,11 +80,12 @@ def make(hosts: Iterable[Host], *, complete: bool = True) -> Plan:
         }
         _placement(host, problems)
         read.append((host, problems))
-    _add_routes(plan)
+    _add_routes(plan, {host.name: problems for host, problems in read})
     for host, problems in read:
         router = plan.hosts[host.name]["router"]
         if complete:
             _collisions(plan.hosts[host.name], problems)
+            _check_routes(plan, host.name, problems)
         if complete and router and router["router_enable"]:
             _router.check(router, plan.routes, problems)
         plan.problems += problems.found
@@ -201,14 +203,22 @@ def _account_collisions(host: Mapping[str, Any], problems: Problems) -> None:
                     )
 
 
-def _add_routes(plan: Plan) -> None:
+def _add_routes(plan: Plan, problems: Mapping[str, Problems]) -> None:
     for name, host in plan.hosts.items():
         for worker in _workers_of(host):
-            if worker["route"] is None:
-                continue
-            route = plan.routes.setdefault(worker["name"], {"replicas": [], "unlisted": True})
-            route["replicas"].append({"host": name, "url": worker["route"], "unit": worker["unit"]})
-            route["unlisted"] = route["unlisted"] and worker["unlisted"]
+            if worker["route"] is not None:
+                _routes.add(plan.routes, name, worker, problems[name])
+
+
+def _check_routes(plan: Plan, host: str, problems: Problems) -> None:
+    """Names in the routes of a host's own models."""
+    routers = [one["router"] for one in plan.hosts.values() if one["router"]]
+    models = {*plan.routes, *(name for router in routers for name in router["router_models"])}
+    aliases = _routes.owners(plan.routes)
+    for worker in _workers_of(plan.hosts[host]):
+        if worker["route"] is not None:
+            where = f"{worker['variable']}.route"
+            _routes.check(worker["name"], where, worker["routing"], models, aliases, problems)
 
 
 def table(plan: Mapping[str, Any], host: str) -> tuple[dict[str, dict[str, Any]], list[str]]:
@@ -220,12 +230,11 @@ def table(plan: Mapping[str, Any], host: str) -> tuple[dict[str, dict[str, Any]]
     routes: dict[str, dict[str, Any]] = {}
     elsewhere = []
     for name, route in plan["routes"].items():
-        here = [{"url": item["url"]} for item in route["replicas"] if item["host"] == host]
+        here = [_routes.upstream(item) for item in route["replicas"] if item["host"] == host]
         if here:
-            routes[name] = {"upstreams": here, "unlisted": route["unlisted"]}
+            routes[name] = {"upstreams": here, **_routes.settings(route)}
         else:
             elsewhere.append(name)
     for name, model in plan["hosts"][host]["router"]["router_models"].items():
-        upstream = {"url": model["url"], "headers": dict(model["headers"])}
-        routes[name] = {"upstreams": [upstream], "unlisted": model["unlisted"]}
+        routes[name] = {"upstreams": _router.upstreams(model), **_routes.settings(model)}
     return routes, elsewhere

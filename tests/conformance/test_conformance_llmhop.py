@@ -68,7 +68,9 @@ def test_names_of_cases_are_unique():
 def test_bodies(body, theirs, ours, why):
     assert explained(theirs, ours, why)
     try:
-        got = find_model(body)
+        found = find_model(body)
+        # Nothing else names a model here, and there is no default.
+        got = "400" if found is None else found
     except Refusal as refusal:
         got = str(refusal.status)
     if ours == "404":
@@ -264,7 +266,7 @@ def test_r21_busy_is_429_here_and_503_there():
         async with backend(stall) as engine:
             async with router({"m": model(engine.url)}, max_concurrent_requests=1) as front:
                 first = await front.connect()
-                first.send(post('{"model":"m"}')[:-1])
+                first.send(post('{"model":"m"}'))
                 while not front.router.limits.active:
                     await front.ask(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
                 for path in ("/v1/completions", "/route/m/v1/embeddings"):

@@ -186,6 +186,8 @@ class ScriptedBackend:
         self.open = 0
         self.requests: list[Message] = []
         self.url = ""
+        self._port = 0
+        self._wires: set[Wire] = set()
 
     @property
     def last(self) -> Message:
@@ -196,17 +198,26 @@ class ScriptedBackend:
             self._server = await asyncio.start_unix_server(self._serve, path)
             self.url = f"unix://{path}"
         else:
-            self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-            port = self._server.sockets[0].getsockname()[1]
-            self.url = f"http://127.0.0.1:{port}"
+            # Started again, it is where it was.
+            self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
+            self._port = self._server.sockets[0].getsockname()[1]
+            self.url = f"http://127.0.0.1:{self._port}"
 
     def stop(self) -> None:
+        """Take no new connections."""
         self._server.close()
+
+    def kill(self) -> None:
+        """End as a process does that is killed: every connection breaks at once."""
+        self.stop()
+        for wire in list(self._wires):
+            wire.reset()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         self.open += 1
         wire = Wire(reader, writer)
+        self._wires.add(wire)
         try:
             if self.raw:
                 await self.script(Message("", []), wire)
@@ -219,6 +230,7 @@ class ScriptedBackend:
             pass
         finally:
             self.open -= 1
+            self._wires.discard(wire)
             writer.close()
 
 
@@ -271,7 +283,8 @@ async def router(
     **settings: Any,
 ) -> AsyncIterator[Running]:
     """A router with these models and settings."""
-    text = json.dumps({"models": models or {}, **settings})
+    # Nobody waits for a replica unless a test is about that.
+    text = json.dumps({"models": models or {}, "hold_seconds": 0, **settings})
     one = Router(parse(text, {}), timeouts or Timeouts(sweep=0.02))
     loop = asyncio.get_running_loop()
     server = await loop.create_server(one.connection, "127.0.0.1", 0)

@@ -270,7 +270,6 @@ def test_other_secrets_are_no_reason_for_another_router_but_another_environment_
     [
         ({"certificate": "/x.pem", "key": "${cred:none}"}, "router_tls.key"),
         ({"certificate": "x.pem", "key": "/x.key"}, "router_tls.certificate"),
-        ({"certificate": "/x.pem", "key": "/x.${cred:a}"}, "router_tls.key"),
         ({"certificate": "/x.pem"}, "router_tls.key: is missing"),
     ],
 )

@@ -7,9 +7,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from .auth import ANYONE, Identity
-from .errors import Refusal
+from .codings import Coding, coding_of
+from .errors import Refusal, too_large
+from .forms import rename_in_query
 from .framing import RequestHead
+from .naming import NO_NAMES, names_in_head
 from .paths import RoutedPath, split_path
+from .responses import find_response
 from .routing import Route, Table
 
 _JSON = "application/json"
@@ -24,17 +28,30 @@ class Answer(NamedTuple):
 
 
 class Admission(NamedTuple):
-    """A request to be relayed. `route` is None where the body has yet to name the model."""
+    """A request to be relayed. `route` is None where the body has yet to name the model.
+
+    `reads` says whether the body has to be read for the model that it names, and `coding` how it is
+    compressed then. `query_model` is the name in the query, if there is one.
+    """
 
     identity: Identity
     path: RoutedPath
     route: Route | None
+    reads: bool
+    coding: Coding | None
+    query_model: str | None = None
+
+    def query_for(self, query: str | None, model: str) -> str | None:
+        """The query to send to a target that calls the model so."""
+        if query is None or self.query_model in (None, model):
+            return query
+        return rename_in_query(query, model)
 
 
 def admit(head: RequestHead, table: Table) -> Answer | Admission:
-    """The order of checks: open paths, key, own paths, path, size, model in the path.
+    """The order of checks: open paths, key, own paths, path, size, the model that the head names.
 
-    Raises Refusal. The concurrency limit comes after this, the body after that.
+    Raises Refusal and auth.Unverified. The limits come after this, the body after that.
     """
     path = head.path
     if path == "/health":
@@ -53,25 +70,22 @@ def admit(head: RequestHead, table: Table) -> Answer | Admission:
         _read_only(head)
         body = table.show_model("/".join(split.segments[2:]), who)
         return Answer(200, body, (("Content-Type", _JSON),))
-    if table.allowed is not None and not table.allowed.match(split.segments):
+    allowed = table.allowed if who.paths is None else who.paths
+    if allowed is not None and not allowed.match(split.segments):
         raise Refusal("unknown_path", "This path is not served here.")
     limit = table.config.max_body_bytes
     if limit and head.length is not None and head.length > limit:
         raise too_large(limit)
-    if split.model is not None:
-        return Admission(who, split, table.route(split.model, who))
-    coding = head.first.get(b"content-encoding", b"identity")
-    if coding.lower() != b"identity":
-        raise Refusal(
-            "unsupported_content_encoding",
-            "A compressed body hides its model; send it plain or to /route/{model}/.",
-        )
-    return Admission(who, split, None)
-
-
-def too_large(limit: int) -> Refusal:
-    """The refusal of a body over `limit` bytes."""
-    return Refusal("request_too_large", f"The request body is larger than {limit} bytes.")
+    names = names_in_head(head, split.model)
+    model = None if names is NO_NAMES else names.agreed(table.canonical)
+    route = find_response(table, split, model, who)
+    if route is None and model is not None:
+        route = table.route(model, who)
+    # Behind one upstream may be many models: a key that is bound to some of them cannot name one
+    # of these in the head and another in the body.
+    reads = route is None or who.models is not None
+    coding = coding_of(head) if reads and head.length != 0 else None
+    return Admission(who, split, route, reads, coding, names.query)
 
 
 def _read_only(head: RequestHead) -> None:

@@ -26,6 +26,8 @@ _ANTHROPIC = re.compile(r"(?:/route/[^/]+)?/v1/messages(?:/|$)")
 _MAX_NAME = 256
 _BAD = ("invalid_request_error", "invalid_request_error")
 _RETRY = (("Retry-After", "1"),)
+# An engine that loads its weights takes a while.
+_LATER = (("Retry-After", "5"),)
 
 KINDS: dict[str, Kind] = {
     "bad_request": Kind(400, *_BAD),
@@ -33,22 +35,30 @@ KINDS: dict[str, Kind] = {
     "invalid_json": Kind(400, *_BAD),
     "missing_model": Kind(400, *_BAD),
     "duplicate_model": Kind(400, *_BAD),
+    "conflicting_models": Kind(400, *_BAD),
+    "invalid_form": Kind(400, *_BAD),
+    "invalid_content_encoding": Kind(400, *_BAD),
     "invalid_api_key": Kind(
         401, "authentication_error", "authentication_error", (("WWW-Authenticate", "Bearer"),)
     ),
     "model_not_found": Kind(404, "invalid_request_error", "not_found_error"),
+    "response_not_found": Kind(404, "invalid_request_error", "not_found_error"),
     "unknown_path": Kind(404, "invalid_request_error", "not_found_error"),
     "method_not_allowed": Kind(405, *_BAD, (("Allow", "GET, HEAD"),)),
     "request_timeout": Kind(408, *_BAD),
     "request_too_large": Kind(413, "invalid_request_error", "request_too_large"),
-    "unsupported_content_encoding": Kind(415, *_BAD),
+    "unsupported_content_encoding": Kind(415, *_BAD, (("Accept-Encoding", "gzip, deflate, zstd"),)),
     "expectation_failed": Kind(417, *_BAD),
     "concurrency_limit": Kind(429, "rate_limit_error", "rate_limit_error", _RETRY),
+    "queue_full": Kind(429, "rate_limit_error", "rate_limit_error", _RETRY),
     "buffer_limit": Kind(429, "rate_limit_error", "rate_limit_error", _RETRY),
     "head_too_large": Kind(431, *_BAD),
     "internal_error": Kind(500, "server_error", "api_error"),
     "backend_unreachable": Kind(502, "server_error", "api_error"),
     "bad_backend_answer": Kind(502, "server_error", "api_error"),
+    "model_unavailable": Kind(503, "server_error", "api_error", _LATER),
+    "model_loading": Kind(503, "server_error", "api_error", _LATER),
+    "backend_timeout": Kind(504, "server_error", "api_error"),
     "version_not_supported": Kind(505, *_BAD),
 }
 
@@ -90,6 +100,30 @@ def unknown_model(name: str) -> Refusal:
     )
 
 
+def missing_model() -> Refusal:
+    """The answer where a request names no model and there is no default."""
+    return Refusal(
+        "missing_model",
+        "The request names no model: send `model` in its body, ?model= or the header x-model, or "
+        "call /route/{model}/.",
+        "model",
+    )
+
+
+def too_large(limit: int) -> Refusal:
+    """The refusal of a body over `limit` bytes."""
+    return Refusal("request_too_large", f"The request body is larger than {limit} bytes.")
+
+
+def conflicting_models(place: str) -> Refusal:
+    """The refusal of a request that names two models, the second in `place`."""
+    return Refusal(
+        "conflicting_models",
+        f"The {place} names another model than the request does elsewhere.",
+        "model",
+    )
+
+
 def speaks_anthropic(path: str) -> bool:
     """Whether a client of this path (without query) expects Anthropic's error object."""
     return _ANTHROPIC.match(path) is not None
@@ -115,3 +149,10 @@ def render(refusal: Refusal, path: str, request_id: str) -> bytes:
             }
         }
     return msgspec.json.encode(body) + b"\n"
+
+
+def render_event(refusal: Refusal, path: str, request_id: str) -> bytes:
+    """A refusal as the last event of a stream of server-sent events that is broken off."""
+    # What came before may have ended in the middle of an event.
+    name = b"event: error\n" if speaks_anthropic(path) else b""
+    return b"\n\n%bdata: %b\n" % (name, render(refusal, path, request_id))

@@ -8,8 +8,9 @@ and the connection's own fields are written here.
 
 from __future__ import annotations
 
-from .auth import KEY_HEADERS
+from .auth import KEY_HEADERS, without_key_protocol
 from .framing import RequestHead
+from .naming import MODEL_HEADER
 
 # Fields of one connection, not of the message (RFC 9110, 7.6.1, and two from habit).
 HOP_BY_HOP = frozenset(
@@ -22,7 +23,7 @@ HOP_BY_HOP = frozenset(
 # Fields of a request that the router writes itself or has already acted on.
 _OWN = HOP_BY_HOP | {
     b"host", b"content-length", b"expect", b"forwarded", b"x-forwarded-for",
-    b"x-forwarded-host", b"x-forwarded-proto", b"x-request-id",
+    b"x-forwarded-host", b"x-forwarded-proto", b"x-request-id", MODEL_HEADER,
 }  # fmt: skip
 
 # Fields that a configuration cannot set, because the router's framing depends on them.
@@ -84,6 +85,11 @@ def write_request(
         dropped = dropped | KEY_HEADERS
     if head.connection:
         dropped = dropped | head.connection
+    if strip_keys and head.upgrade is not None:
+        dropped = dropped | {b"sec-websocket-protocol"}
+        protocols = without_key_protocol(head.first.get(b"sec-websocket-protocol", b""))
+        if protocols:
+            lines.append(b"Sec-WebSocket-Protocol: %b\r\n" % protocols)
     for lower, name, value in head.fields:
         if lower not in _OWN and lower not in dropped:
             lines.append(b"%b: %b\r\n" % (name, value))
@@ -157,6 +163,12 @@ class AnswerHead:
         self.fields = [(name, value) for lower, name, value in lowered if lower not in dropped]
         self.identified = any(lower == b"x-request-id" for lower, dummy, dummy_value in lowered)
 
+    def is_event_stream(self) -> bool:
+        """Whether the body is server-sent events, in plain text."""
+        fields = {name.lower(): value for name, value in self.fields}
+        kind = fields.get(b"content-type", b"").lower()
+        return kind.startswith(b"text/event-stream") and b"content-encoding" not in fields
+
 
 def _listed(fields: list[tuple[bytes, bytes, bytes]]) -> frozenset[bytes]:
     for lower, dummy, dummy_value in fields:
@@ -175,18 +187,19 @@ def _listed(fields: list[tuple[bytes, bytes, bytes]]) -> frozenset[bytes]:
 class AnswerWriter:
     """Writes one answer to one client in the framing that this client understands."""
 
-    __slots__ = ("_chunked", "_request", "closes")
+    __slots__ = ("_request", "chunked", "closes")
 
     def __init__(self, request: RequestHead) -> None:
         self._request = request
-        self._chunked = False
+        # Whether the body goes in chunks.
+        self.chunked = False
         # Whether the client's connection has to end with this answer.
         self.closes = False
 
     def head(self, answer: AnswerHead, request_id: str) -> bytes:
         """The head as the client gets it; decides whether its body goes in chunks."""
         old = self._request.version == b"1.0"
-        self._chunked = answer.framing in ("chunked", "close") and not old
+        self.chunked = answer.framing in ("chunked", "close") and not old
         if not self._request.keep_alive or (old and answer.framing in ("chunked", "close")):
             self.closes = True
         lines = [b"HTTP/1.1 %d %b\r\n" % (answer.status, answer.reason)]
@@ -197,21 +210,21 @@ class AnswerWriter:
             lines.append(b"Connection: Upgrade\r\nUpgrade: %b\r\n" % (self._request.upgrade or b""))
         elif self.closes:
             lines.append(b"Connection: close\r\n")
-        if self._chunked:
+        if self.chunked:
             lines.append(b"Transfer-Encoding: chunked\r\n")
         lines.append(b"\r\n")
         return b"".join(lines)
 
     def body(self, pieces: list[bytes]) -> list[bytes]:
         """What to write for the pieces of body that came in together."""
-        if not self._chunked:
+        if not self.chunked:
             return pieces
         size = sum(map(len, pieces))
         return [b"%x\r\n" % size, *pieces, b"\r\n"] if size else []
 
     def end(self, trailers: list[tuple[bytes, bytes]]) -> list[bytes]:
         """What to write after the last piece."""
-        if not self._chunked:
+        if not self.chunked:
             return []
         kept = [b"%b: %b\r\n" % field for field in trailers if _may_trail(field[0].lower())]
         return [b"0\r\n", *kept, b"\r\n"]

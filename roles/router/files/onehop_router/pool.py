@@ -35,6 +35,11 @@ class Upstream:
         self._all: set[UpstreamConnection] = set()
         self._connects: set[asyncio.Task[None]] = set()
 
+    @property
+    def heard(self) -> int:
+        """A number that changes whenever something is heard from there."""
+        return sum(one.reads for one in self._all)
+
     def take(self) -> UpstreamConnection | None:
         """The idle connection that was used last, or None."""
         oldest = asyncio.get_running_loop().time() - IDLE_SECONDS

@@ -12,14 +12,18 @@ import weakref
 from dataclasses import dataclass
 from functools import partial
 
+from .checks import Watch
 from .client import ClientConnection
 from .config import Config, UpstreamTlsConfig
 from .framing import RequestHead
+from .holding import WaitingRoom
 from .limits import Limits
 from .pool import Upstream
+from .responses import ResponseMemory
 from .routing import build_table
 from .tls import system_context, upstream_contexts
 from .urls import Address
+from .verification import Verifier
 
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 
@@ -51,7 +55,6 @@ class Router:
 
     def __init__(self, config: Config, timeouts: Timeouts | None = None) -> None:
         self.timeouts = timeouts or Timeouts()
-        self.limits = Limits()
         self.clients: set[ClientConnection] = set()
         # Accepted, and not heard of yet: the loop, or TLS, is still at it. Some never come.
         self.arriving: weakref.WeakSet[ClientConnection] = weakref.WeakSet()
@@ -60,6 +63,11 @@ class Router:
         self.patience = 0.0
         self._loop = asyncio.get_running_loop()
         self.now = self._loop.time
+        self.limits = Limits(self.now)
+        self.verifier = Verifier()
+        self.room = WaitingRoom()
+        self.responses = ResponseMemory()
+        self.watch = Watch(self.room.look_soon)
         self._upstreams: dict[tuple[Address, UpstreamTlsConfig | None], Upstream] = {}
         self._contexts: dict[UpstreamTlsConfig | None, ssl.SSLContext]
         self._id_prefix = os.urandom(8).hex()
@@ -81,15 +89,18 @@ class Router:
             wanted[where] = found or Upstream(address, partial(self._tls_context, tls), name)
             return wanted[where]
 
-        table = build_table(config, upstream_at)
+        table = build_table(config, upstream_at, self.watch.health_of)
+        table.room = self.room
+        table.responses = self.responses
         for where, upstream in self._upstreams.items():
             if where not in wanted:
                 upstream.retire()
         self._upstreams = wanted
         self._contexts = contexts
         self.table = table
-        self.limits.max_active = config.max_concurrent_requests
-        self.limits.max_held_bytes = config.max_buffered_bytes
+        self.watch.follow(table)
+        self.room.follow(table.routes, config.max_held_requests)
+        self.limits.configure(config)
 
     def connection(self) -> ClientConnection:
         """The protocol of a connection just accepted."""
@@ -131,10 +142,12 @@ class Router:
         self.draining = True
         if self._sweeper is not None:
             self._sweeper.cancel()
+        self.watch.stop()
         for client in list(self.clients):
             client.abort()
         for upstream in self._upstreams.values():
             upstream.abort_all()
+        self.verifier.stop()
 
     def _sweep(self) -> None:
         self._sweeper = self._loop.call_later(self.timeouts.sweep, self._sweep)
@@ -143,6 +156,7 @@ class Router:
             upstream.sweep(now)
         for client in list(self.clients):
             client.sweep(now)
+        self.limits.sweep(now)
 
     def _tls_context(self, tls: UpstreamTlsConfig | None) -> ssl.SSLContext:
         # Without `tls` made only when wanted: it reads the system's certificates.

@@ -74,13 +74,16 @@ class UpstreamConnection(asyncio.Protocol):
         self.transport: asyncio.Transport = cast(asyncio.Transport, None)
         self.receiver: Receiver | None = None
         self.idle_since = 0.0
-        self.answered = False
+        # How many reads have brought something; the second counts those before this receiver's.
+        self.reads = 0
+        self._reads_before = 0
         self.tunnel = False
         # Whether more has been written than the peer takes just now.
         self.full = False
+        # Whether reading is held up by the other side.
+        self.paused = False
         self._lost = False
         self._ended = False
-        self._paused = False
         self._parser = HttpResponseParser(self)
         self._reset()
 
@@ -89,9 +92,14 @@ class UpstreamConnection(asyncio.Protocol):
     def attach(self, receiver: Receiver) -> None:
         """Serve this receiver next."""
         self.receiver = receiver
-        self.answered = False
+        self._reads_before = self.reads
 
-    def write(self, parts: Sequence[bytes | bytearray]) -> None:
+    @property
+    def answered(self) -> bool:
+        """Whether any byte has come for this receiver."""
+        return self.reads > self._reads_before
+
+    def write(self, parts: Sequence[bytes | bytearray | memoryview]) -> None:
         """Send bytes of the request."""
         if self._lost or self.transport.is_closing():
             return
@@ -121,7 +129,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def has_news(self) -> bool:
         """Whether the peer has sent something, or closed, and the loop is about to read it."""
-        if self._paused or self._lost or self.transport.is_closing():
+        if self.paused or self._lost or self.transport.is_closing():
             return False
         return readable(self.transport)
 
@@ -129,7 +137,7 @@ class UpstreamConnection(asyncio.Protocol):
         """Stop reading, or go on: the client's side is full, or has room again."""
         if self._lost or self.transport.is_closing():
             return
-        self._paused = paused
+        self.paused = paused
         if paused:
             self.transport.pause_reading()
         else:
@@ -151,7 +159,7 @@ class UpstreamConnection(asyncio.Protocol):
         if self.tunnel:
             receiver.tunnelled(data)
             return
-        self.answered = True
+        self.reads += 1
         rest = b""
         try:
             self._parser.feed_data(data)
@@ -303,7 +311,7 @@ class UpstreamConnection(asyncio.Protocol):
         receiver.complete(trailers)
 
 
-def write(transport: asyncio.Transport, parts: Sequence[bytes | bytearray]) -> None:
+def write(transport: asyncio.Transport, parts: Sequence[bytes | bytearray | memoryview]) -> None:
     """Write parts in one go: small ones joined, large ones as they are."""
     if len(parts) == 1:
         transport.write(parts[0])
