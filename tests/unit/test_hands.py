@@ -187,8 +187,8 @@ def test_a_stamp_over_secrets_in_a_file(tmp_path: Path, monkeypatch: pytest.Monk
     def converge(content: str) -> str:
         unit: dict[str, Any] = {"name": "x.service", "content": "[Service]\n", "sockets": []}
         unit |= {"wanted_by": None, "stamp": None, "secrets": [], "states": [], "caches": []}
-        file = {"path": str(path), "content": '{"stamp": "{stamp}"}', "mode": "0644"}
-        file |= {"stamp": "{stamp}", "secrets": [str(secret), str(source)]}
+        file: dict[str, Any] = {"path": str(path), "content": '{"stamp": "{stamp}"}'}
+        file |= {"mode": "0644", "stamp": "{stamp}", "secrets": [str(secret), str(source)]}
         given = {"path": str(secret), "content": content, "group": None, "variable": None}
         units = _unit_set.UnitSet(
             lambda command: (0, "", ""), "router", [unit], [file], [given], check_mode=False
