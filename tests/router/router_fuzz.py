@@ -212,6 +212,7 @@ def check_written(head: RequestHead, body: bytes) -> None:
     raw = write_request(
         head, target, head.host or b"up", ConfiguredHeaders(()),
         length=length, peer="127.0.0.1", request_id="id", strip_keys=False,
+        secure=False,
     ) + (framed if length is None else body)  # fmt: skip
     again = reference.read(raw)
     assert again.end == len(raw)

@@ -80,7 +80,9 @@ def route_of(name: str, *upstreams: dict, **more) -> Route:
     def no_tls():
         raise AssertionError("nothing here speaks TLS")
 
-    table = build_table(parse(json.dumps(config), {}), lambda address: Upstream(address, no_tls))
+    table = build_table(
+        parse(json.dumps(config), {}), lambda address, dummy: Upstream(address, no_tls)
+    )
     return table.routes[name]
 
 

@@ -70,6 +70,7 @@ class ClientConnection(asyncio.Protocol):
 
     def __init__(self, router: Router) -> None:
         self.peer: str | None = None
+        self.secure = False
         self._router = router
         self._transport: asyncio.Transport = cast(asyncio.Transport, None)
         self._reading = Reading.HEAD
@@ -108,8 +109,12 @@ class ClientConnection(asyncio.Protocol):
         if isinstance(peer, tuple):
             # A dual-stack listener shows IPv4 clients as mapped addresses.
             self.peer = str(peer[0]).removeprefix("::ffff:")
+        self.secure = transport.get_extra_info("sslcontext") is not None
+        self._router.arriving.discard(self)
         self._router.clients.add(self)
         self._expect_head()
+        if self._router.draining:
+            self.drain()
 
     def data_received(self, data: bytes) -> None:
         if self._reading is Reading.TUNNEL:
@@ -136,7 +141,7 @@ class ClientConnection(asyncio.Protocol):
         if self._reading is Reading.TUNNEL:
             # Here both directions end by themselves; the other one gets a while to do so.
             self._deadline = self._router.now() + self._router.timeouts.close
-            return exchange.tunnel_ends()
+            return exchange.tunnel_ends() and self._transport.can_write_eof()
         # A client that shut down its side is gone: nobody waits for an answer with a closed
         # ear, and every proxy in front of us ends its requests like this.
         self._transport.abort()
@@ -183,6 +188,8 @@ class ClientConnection(asyncio.Protocol):
             # just connected may send its first: only it cannot know that we are going.
             if not self._request_id:
                 self._deadline = self._router.now() + self._router.timeouts.first
+            elif self._router.patience:
+                self._deadline = self._router.now() + self._router.patience
             elif not readable(self._transport):
                 self._close()
         elif self._head is not None:
@@ -495,7 +502,8 @@ class ClientConnection(asyncio.Protocol):
         if self._transport.is_closing():
             return
         self._steer()
-        self._transport.write_eof()
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
 
     def _close(self) -> None:
         self._reading = Reading.GONE

@@ -34,6 +34,7 @@ class Client(Protocol):
     """What an exchange asks of the client's side."""
 
     peer: str | None
+    secure: bool
 
     def send(self, parts: list[bytes]) -> None:
         """Write bytes of the answer."""
@@ -251,6 +252,7 @@ class Dispatch(Receiver):
             target.headers,
             length=length,
             peer=self._client.peer,
+            secure=self._client.secure,
             request_id=self.request_id,
             strip_keys=bool(self._table.keys),
         )

@@ -79,19 +79,21 @@ def write_request(
     *,
     length: int | None,
     peer: str | None,
+    secure: bool,
     request_id: str,
     strip_keys: bool,
 ) -> bytes:
     """The head of the request as the upstream gets it.
 
     `target` is the joined path and query; `host` the Host to send; `length` the
-    body's bytes, None for a chunked body; `peer` the client's address.
+    body's bytes, None for a chunked body; `peer` the client's address; `secure` whether it came
+    by TLS.
     """
     # All that another request of this client would bring as well is written once.
-    key = (configured, target, host, strip_keys)
+    key = (configured, target, host, strip_keys, secure)
     start = head.written.get(key)
     if start is None:
-        start = _write_start(head, target, host, configured, strip_keys)
+        start = _write_start(head, target, host, configured, strip_keys, secure)
         if len(head.written) >= _MAX_WRITTEN:
             head.written.clear()
         head.written[key] = start
@@ -111,7 +113,12 @@ def write_request(
 
 
 def _write_start(
-    head: RequestHead, target: str, host: bytes, configured: ConfiguredHeaders, strip_keys: bool
+    head: RequestHead,
+    target: str,
+    host: bytes,
+    configured: ConfiguredHeaders,
+    strip_keys: bool,
+    secure: bool,
 ) -> bytes:
     lines = [b"%b %b HTTP/1.1\r\nHost: %b\r\n" % (head.method, target.encode(), host)]
     dropped = configured.names
@@ -130,7 +137,7 @@ def _write_start(
     if head.host and b"x-forwarded-host" not in configured.names:
         lines.append(b"X-Forwarded-Host: %b\r\n" % head.host)
     if b"x-forwarded-proto" not in configured.names:
-        lines.append(b"X-Forwarded-Proto: http\r\n")
+        lines.append(b"X-Forwarded-Proto: %b\r\n" % (b"https" if secure else b"http"))
     if head.upgrade is not None:
         lines.append(b"Connection: Upgrade\r\nUpgrade: %b\r\n" % head.upgrade)
     elif b"trailers" in head.first.get(b"te", b"").lower():

@@ -19,16 +19,19 @@ MAX_IDLE = 1024
 
 
 class Upstream:
-    """All connections to one address, and how many requests are under way there.
+    """All connections to one address by one kind of TLS, and how many requests are under way.
 
     `outstanding` counts the requests of all models that live at this address.
     """
 
-    def __init__(self, address: Address, tls: Callable[[], ssl.SSLContext]) -> None:
+    def __init__(
+        self, address: Address, tls: Callable[[], ssl.SSLContext], server_name: str | None = None
+    ) -> None:
         self.address = address
         self.outstanding = 0
         self.retired = False
         self._tls = tls
+        self._server_name = server_name
         self._idle: list[UpstreamConnection] = []
         self._all: set[UpstreamConnection] = set()
         self._connects: set[asyncio.Task[None]] = set()
@@ -122,6 +125,6 @@ class Upstream:
                 host,
                 port,
                 ssl=tls,
-                server_hostname=host if tls else None,
+                server_hostname=(self._server_name or host) if tls else None,
             )
         return made

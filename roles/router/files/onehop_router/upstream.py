@@ -82,6 +82,7 @@ class UpstreamConnection(asyncio.Protocol):
         # Whether reading is held up by the other side.
         self.paused = False
         self._lost = False
+        self._ended = False
         self._parser = HttpResponseParser(self)
         self._reset()
 
@@ -174,7 +175,11 @@ class UpstreamConnection(asyncio.Protocol):
         self._deliver(receiver, rest)
 
     def eof_received(self) -> None:
-        """The transport then closes, and connection_lost sorts out what that means."""
+        """The transport then closes, and connection_lost sorts out what that means.
+
+        TLS says this where the peer has said goodbye, and not where the connection just ends.
+        """
+        self._ended = True
         if not self.tunnel:
             # At once: what is still to be sent of a request would only be waited for.
             self.transport.abort()
@@ -186,7 +191,7 @@ class UpstreamConnection(asyncio.Protocol):
         if receiver is None:
             return
         head = self._head
-        closes = head is not None and head.framing == "close" and exc is None
+        closes = head is not None and head.framing == "close" and self._ended
         if closes or self.tunnel:
             receiver.complete([])
         else:
