@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import json
 
-from router_harness import CHAT, backend, get, model, post, router, run
+from router_harness import CHAT, backend, get, model, post, router, run, until
 
 from onehop_router.admission import admit
 from onehop_router.client import MAX_TURN_BYTES
@@ -132,6 +132,9 @@ class Turned(asyncio.Transport):
 
     reading = True
 
+    def is_reading(self) -> bool:
+        return self.reading
+
     def pause_reading(self) -> None:
         self.reading = False
 
@@ -151,13 +154,12 @@ def test_a_long_body_is_read_in_turns_with_the_other_connections():
             client, transport = front.router.connection(), Turned()
             client.connection_made(transport)
             client.data_received(post(b"x" * 9_000_000)[:500])
-            assert transport.reading
+            assert transport.is_reading()
             client.data_received(b"x" * MAX_TURN_BYTES)
-            assert not transport.reading
-            while not transport.reading:
-                await asyncio.sleep(0)
+            assert not transport.is_reading()
+            await until(transport.is_reading)
             client.data_received(b"x" * 1000)
-            assert transport.reading
+            assert transport.is_reading()
 
     run(work())
 
