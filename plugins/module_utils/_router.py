@@ -28,6 +28,8 @@ SERVICE = "onehop-router.service"
 SOCKET = "onehop-router.socket"
 ENVIRONMENTS = "/opt/onehop/router"
 LISTENERS = "ONEHOP_LISTENERS"
+CONTROL = "/run/onehop-router/control/control"
+"""Where a running router is asked to reload: one that listens there can be succeeded."""
 
 _PATIENCE = 15
 """Seconds that a reload may take."""
@@ -72,7 +74,7 @@ class Router(object):
             return dict(result, changed=changed, action=action, models=[])
         action = self._needed(units.stamps[SERVICE], config, listeners)
         if action != "nothing" and not self.check_mode:
-            self._act(action, config)
+            self._act(action, config, units.stamps[SERVICE])
         old = [] if self.check_mode else self._prune()
         return {
             "changed": result["changed"] or action != "nothing" or bool(old),
@@ -108,10 +110,10 @@ class Router(object):
         if stamp_of(pid, LISTENERS) != listeners:
             return "start"
         if stamp_of(pid) != stamp:
-            return "restart"
+            return "succeed" if os.path.exists(CONTROL) else "restart"
         return "nothing" if fingerprint(config) in service["StatusText"] else "reload"
 
-    def _act(self, action, config):
+    def _act(self, action, config, stamp):
         shown = self.systemd.show([SERVICE, SOCKET])
         if any(item["NeedDaemonReload"] == "yes" for item in shown.values()):
             self.systemd.reload()
@@ -125,22 +127,41 @@ class Router(object):
                 self.systemd.do("restart", [SERVICE])
             else:
                 reload(self.systemd, config)
+                if stamp_of(self.systemd.show([SERVICE])[SERVICE]["MainPID"]) != stamp:
+                    raise RouterError(
+                        "The router runs on with its old programs.\n" + last_words(self.systemd)
+                    )
         except SystemdError as error:
             raise RouterError("%s\n%s" % (error, last_words(self.systemd))) from error
 
     def _prune(self):
-        """Remove environments that the router has left behind."""
+        """Remove environments that the router has left behind; not while a stream needs them."""
         owned = Owned("router")
+        used = _programs(self.systemd.processes(SERVICE))
         old = [
             path
             for path in owned.things["directories"]
-            if path != self.environment and path.startswith(ENVIRONMENTS + "/")
+            if path != self.environment
+            and path.startswith(ENVIRONMENTS + "/")
+            and os.path.join(path, "bin", "python") not in used
         ]
         for path in old:
             shutil.rmtree(path, ignore_errors=True)
         owned.drop("directories", old)
         owned.save()
         return old
+
+
+def _programs(pids):
+    """What each process was started as."""
+    found = []
+    for pid in pids:
+        try:
+            with open("/proc/%s/cmdline" % pid) as file:
+                found.append(file.read().partition("\0")[0])
+        except OSError:
+            continue
+    return found
 
 
 def withdraw(run, keep, check_mode):

@@ -90,6 +90,13 @@ def _router_needs(router: Mapping[str, Any], wanted: Rendered) -> None:
     )
     if path:
         wanted["files"].append({"path": path, "variable": "router_python", "executable": True})
+    wanted["files"] += [
+        {"path": path, "variable": variable} for variable, path in _router.files(router).items()
+    ]
+    wanted["files"] += [
+        {"path": path, "variable": f"router_environment_files[{index}]"}
+        for index, path in enumerate(router["router_environment_files"])
+    ]
     wanted["pythons"].append({"path": path, "variable": "router_python"})
 
 
@@ -329,13 +336,22 @@ def router(
             "content": service,
             "wanted_by": "multi-user.target",
             "stamp": _service.STAMP,
-            "secrets": list(spec["router_credentials"].values()),
+            # Credentials come with a reload: for other ones no process has to go.
+            "reloaded": ["ExecReload", "LoadCredential"],
+            "secrets": spec["router_environment_files"],
         },
     ]
     config = json.dumps(_router.config(spec, routes), indent=1, sort_keys=True) + "\n"
     rendered: Rendered = {
         "units": units,
-        "files": [{"path": _service.ROUTER_CONFIG, "content": config}],
+        "files": [
+            {
+                "path": _service.ROUTER_CONFIG,
+                "content": config,
+                "stamp": _router.STAMP,
+                "secrets": [*spec["router_credentials"].values(), *_router.files(spec).values()],
+            }
+        ],
         "secrets": [
             {"path": path, "content": contents[name]} for name, path in spec["contents"].items()
         ],

@@ -80,7 +80,9 @@ def route_of(name: str, *upstreams: dict, **more) -> Route:
     def no_tls():
         raise AssertionError("nothing here speaks TLS")
 
-    table = build_table(parse(json.dumps(config), {}), lambda address: Upstream(address, no_tls))
+    table = build_table(
+        parse(json.dumps(config), {}), lambda address, dummy: Upstream(address, no_tls)
+    )
     return table.routes[name]
 
 
@@ -246,6 +248,8 @@ def test_a_router_in_front_of_this_one_does_its_own_waiting():
                 asked = asyncio.create_task(front.ask(post(CHAT)))
                 await held(front)
                 assert edge.router.room.waiting == 0
+                # What the edge knows of its worker, its front knows as well.
+                assert front.router.table.routes["m"].targets[0].health.state == "down"
                 await engine.start()
                 assert (await asked).status == 200
         engine.stop()
@@ -410,12 +414,12 @@ def test_a_stream_that_falls_silent_ends_in_an_error(path, event):
         wire.send(STREAM)
         for dummy in range(10):
             wire.send("8\r\ndata: 1\n\r\n")
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.1)
         await wire.reader.read()
 
     async def work():
         async with backend(script) as engine:
-            async with router({"m": model(engine.url)}, idle_stream_seconds=0.1) as front:
+            async with router({"m": model(engine.url)}, idle_stream_seconds=0.8) as front:
                 wire = await front.connect()
                 wire.send(post(CHAT, path))
                 await wire.read_head()

@@ -62,7 +62,9 @@ def route_of(*upstreams: dict, **more) -> Route:
     def no_tls():
         raise AssertionError("nothing here speaks TLS")
 
-    table = build_table(parse(json.dumps(config), {}), lambda address: Upstream(address, no_tls))
+    table = build_table(
+        parse(json.dumps(config), {}), lambda address, dummy: Upstream(address, no_tls)
+    )
     return table.routes["m"]
 
 
@@ -373,12 +375,14 @@ def test_a_fallback_answers_in_its_own_name():
             models = {
                 "m": model(GONE, fallbacks=["also-gone", "spare"]),
                 "also-gone": model(GONE),
-                "spare": model(engine.url),
+                "spare": {"upstreams": [{"url": engine.url, "model": "own name"}]},
             }
             async with router(models) as front:
                 for dummy in range(2):
                     answer = await front.ask(post(CHAT))
                     assert (answer.status, answer.get("x-onehop-model")) == (200, "spare")
+                    # It is asked in its own name for itself.
+                    assert engine.last.json == json.loads(CHAT) | {"model": "own name"}
                 own = await front.ask(get("/route/spare/v1/models"))
                 assert own.get("x-onehop-model") is None
 

@@ -14,7 +14,7 @@ from .framing import RequestHead
 from .metrics import METRICS_PATH, may_read_metrics
 from .naming import NO_NAMES, names_in_head
 from .paths import RoutedPath, split_path
-from .responses import find_response
+from .responses import CREATE, find_response
 from .routing import Route, Table
 
 _JSON = "application/json"
@@ -50,10 +50,24 @@ class Admission(NamedTuple):
 
 
 def admit(head: RequestHead, table: Table) -> Answer | Admission:
-    """The order of checks: open paths, key, own paths, path, size, the model that the head names.
+    """Whether a request may go on, and as whose; of heads that are alike, the first is judged.
 
     Raises Refusal and auth.Unverified. The limits come after this, the body after that.
     """
+    known: Admission | None = head.admitted.get(table)
+    if known is not None:
+        head.client = known.identity.name
+        _check_size(head, table)
+        return known
+    admission = _judge(head, table)
+    if isinstance(admission, Admission) and _holds(admission, head):
+        head.admitted.clear()
+        head.admitted[table] = admission
+    return admission
+
+
+def _judge(head: RequestHead, table: Table) -> Answer | Admission:
+    # The order of checks: open paths, key, own paths, path, size, the model that the head names.
     path = head.path
     if path == "/health":
         _read_only(head)
@@ -77,9 +91,7 @@ def admit(head: RequestHead, table: Table) -> Answer | Admission:
     allowed = table.allowed if who.paths is None else who.paths
     if allowed is not None and not allowed.match(split.segments):
         raise Refusal("unknown_path", "This path is not served here.")
-    limit = table.config.max_body_bytes
-    if limit and head.length is not None and head.length > limit:
-        raise too_large(limit)
+    _check_size(head, table)
     names = names_in_head(head, split.model)
     model = None if names is NO_NAMES else names.agreed(table.canonical)
     route = find_response(table, split, model, who)
@@ -98,6 +110,21 @@ def _metrics(head: RequestHead, table: Table, who: Identity) -> Answer:
     _read_only(head)
     text, kind = table.metrics(head.first.get(b"accept", b"").decode("latin-1"))
     return Answer(200, text, (("Content-Type", kind),))
+
+
+def _check_size(head: RequestHead, table: Table) -> None:
+    limit = table.config.max_body_bytes
+    if limit and head.length is not None and head.length > limit:
+        raise too_large(limit)
+
+
+def _holds(admission: Admission, head: RequestHead) -> bool:
+    """Whether heads like this one will be admitted alike for as long as the table is in force.
+
+    Whose a response is may change, and a coding only counts where there is a body.
+    """
+    named = admission.path.segments[:2] == CREATE and len(admission.path.segments) > 2
+    return not named and b"content-encoding" not in head.first
 
 
 def _read_only(head: RequestHead) -> None:

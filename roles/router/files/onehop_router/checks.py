@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from .cards import read_facts
 from .config import UpstreamConfig
+from .course import LOADING
 from .headers import AnswerHead
 from .health import Health
 from .routing import Table, Target
@@ -40,10 +41,14 @@ class UnansweredError(Exception):
 
 
 class Reply(NamedTuple):
-    """An answer: its status, and its body where that was asked for."""
+    """An answer: its status, and its body where that was asked for.
+
+    `code` is by which code a router refused the question, if it was one.
+    """
 
     status: int
     body: bytes
+    code: bytes | None = None
 
 
 class Question:
@@ -58,6 +63,7 @@ class Question:
         self._limit = limit
         self._connection: UpstreamConnection | None = None
         self._status = 0
+        self._code: bytes | None = None
         self._body = b""
         place, mark, query = path.partition("?")
         host = target.host or target.url.authority.encode()
@@ -97,6 +103,7 @@ class Question:
     def answer(self, head: AnswerHead) -> None:
         """The head came."""
         self._status = head.status
+        self._code = head.error_code()
         if not self._limit:
             self._done()
             self.end()
@@ -129,7 +136,7 @@ class Question:
 
     def _done(self) -> None:
         if not self.reply.done():
-            self.reply.set_result(Reply(self._status, self._body))
+            self.reply.set_result(Reply(self._status, self._body, self._code))
 
     def _fail(self, reason: str) -> None:
         if not self.reply.done():
@@ -230,7 +237,9 @@ class Watcher:
             return
         if reply.status != 200:
             said = f"{target.health_path} answers {reply.status}"
-            health.missed(said, loading=reply.status == 503)
+            # An engine says so while it loads, and a router what it knows.
+            loading = reply.status == 503 and reply.code in (None, LOADING)
+            health.missed(said, loading=loading)
             return
         health.passed(now())
         if not was_up or now() >= self._facts_due:

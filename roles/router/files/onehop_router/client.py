@@ -16,7 +16,7 @@ from .answers import write_answer
 from .auth import Unverified
 from .collecting import BodyCollector, Plain, reader_for
 from .creating import ResponseExchange
-from .errors import Refusal, conflicting_models, render, too_large
+from .errors import Refusal, conflicting_models, fields, render, too_large
 from .exchange import Exchange
 from .framing import ChunkedBody, HeadFinder, LengthBody, RequestHead, parse_head
 from .named_body import NamedBody
@@ -33,6 +33,8 @@ log = logging.getLogger("onehop_router")
 MAX_EARLY_BYTES = 65536
 # What is collected of a body before it goes on, although its path names the model already.
 MAX_SHORT_BYTES = 65536
+# What is read of one body before all other connections have their turn: libuv would read 8 MiB.
+MAX_TURN_BYTES = 524288
 # What is read and thrown away after a refusal, so that the answer is not lost to a reset.
 MAX_LINGER_BYTES = 16 * 1024 * 1024
 
@@ -69,6 +71,7 @@ class ClientConnection(asyncio.Protocol):
 
     def __init__(self, router: Router) -> None:
         self.peer: str | None = None
+        self.secure = False
         self._router = router
         self._transport: asyncio.Transport = cast(asyncio.Transport, None)
         self._reading = Reading.HEAD
@@ -89,6 +92,9 @@ class ClientConnection(asyncio.Protocol):
         self._full = False
         self._held_upload = False
         self._held_early = False
+        # What has been read of a body in this turn of the loop, and whether the next is waited for.
+        self._turn_bytes = 0
+        self._held_turn = False
         # The loop's time at which this connection is closed unless something happens; 0 is never.
         self._deadline = 0.0
 
@@ -105,8 +111,12 @@ class ClientConnection(asyncio.Protocol):
         if isinstance(peer, tuple):
             # A dual-stack listener shows IPv4 clients as mapped addresses.
             self.peer = str(peer[0]).removeprefix("::ffff:")
+        self.secure = transport.get_extra_info("sslcontext") is not None
+        self._router.arriving.discard(self)
         self._router.clients.add(self)
         self._expect_head()
+        if self._router.draining:
+            self.drain()
 
     def data_received(self, data: bytes) -> None:
         if self._reading is Reading.TUNNEL:
@@ -133,7 +143,7 @@ class ClientConnection(asyncio.Protocol):
         if self._reading is Reading.TUNNEL:
             # Here both directions end by themselves; the other one gets a while to do so.
             self._deadline = self._router.now() + self._router.timeouts.close
-            return exchange.tunnel_ends()
+            return exchange.tunnel_ends() and self._transport.can_write_eof()
         # A client that shut down its side is gone: nobody waits for an answer with a closed
         # ear, and every proxy in front of us ends its requests like this.
         self._transport.abort()
@@ -181,6 +191,8 @@ class ClientConnection(asyncio.Protocol):
             # just connected may send its first: only it cannot know that we are going.
             if not self._request_id:
                 self._deadline = self._router.now() + self._router.timeouts.first
+            elif self._router.patience:
+                self._deadline = self._router.now() + self._router.patience
             elif not readable(self._transport):
                 self._close()
         elif self._head is not None:
@@ -319,6 +331,11 @@ class ClientConnection(asyncio.Protocol):
         size = sum(map(len, pieces))
         self._body_bytes += size
         exchange.record.bytes_in = self._body_bytes
+        self._turn_bytes += size
+        if self._turn_bytes > MAX_TURN_BYTES and not self._held_turn:
+            self._held_turn = True
+            self._steer()
+            asyncio.get_running_loop().call_soon(self._next_turn)
         limit = self._table.config.max_body_bytes
         if limit and self._body_bytes > limit:
             raise too_large(limit)
@@ -330,6 +347,12 @@ class ClientConnection(asyncio.Protocol):
         if rest is not None:
             self._collector.finish(self._found)
         return rest is not None
+
+    def _next_turn(self) -> None:
+        """All others were served: read on."""
+        self._turn_bytes = 0
+        self._held_turn = False
+        self._steer()
 
     def _expect_body(self) -> None:
         """Limit the wait for the client's next bytes, while they are wanted."""
@@ -356,6 +379,7 @@ class ClientConnection(asyncio.Protocol):
         route = self._route_of(body.name)
         if admission.coding is not None:
             head.fields = [field for field in head.fields if field[0] != b"content-encoding"]
+            head.written = {}
         exchange.start(route, body)
 
     def _route_of(self, name: str | None) -> Route:
@@ -418,8 +442,8 @@ class ClientConnection(asyncio.Protocol):
             self._record = self._router.recorder.begin(None, self._request_id, self.peer)
         path = self._head.path if self._head is not None else ""
         body = render(refusal, path, self._request_id)
-        headers = (("Content-Type", "application/json"), *refusal.headers)
-        self._answer(refusal.status, body, headers, f"refused:{refusal.code}")
+        own = fields(refusal, path, self._request_id)
+        self._answer(refusal.status, body, own, f"refused:{refusal.code}")
 
     def _answer(
         self,
@@ -507,7 +531,8 @@ class ClientConnection(asyncio.Protocol):
         if self._transport.is_closing():
             return
         self._steer()
-        self._transport.write_eof()
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
 
     def _close(self) -> None:
         self._reading = Reading.GONE
@@ -526,7 +551,7 @@ class ClientConnection(asyncio.Protocol):
         """Read from the client, or let it wait."""
         if self._transport.is_closing():
             return
-        if self._held_early or self._held_upload:
+        if self._held_early or self._held_upload or self._held_turn:
             self._transport.pause_reading()
         else:
             self._transport.resume_reading()

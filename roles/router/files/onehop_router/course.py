@@ -18,7 +18,8 @@ from .routing import Route, Target
 # Asking twice for these costs time and nothing else: no engine keeps anything of them.
 _COMPUTED = AllowedPaths(one for one in DEFAULT_ALLOWED_PATHS if "/responses" not in one)
 # Codes of a router behind us which say that the request reached no engine.
-_AWAY = (b"model_unavailable", b"model_loading")
+LOADING = b"model_loading"
+_AWAY = (b"model_unavailable", LOADING)
 _FULL = (b"concurrency_limit", b"queue_full", b"buffer_limit")
 _LOST = (b"backend_unreachable", b"bad_backend_answer")
 
@@ -41,7 +42,7 @@ def judge(head: AnswerHead) -> Verdict:
     """What an answer says about its replica."""
     if head.status not in (429, 502, 503):
         return Verdict.ANSWER
-    code = next((value for name, value in head.fields if name.lower() == b"x-onehop-error"), None)
+    code = head.error_code()
     if code is None:
         return Verdict.NOT_NOW if head.status == 503 else Verdict.ANSWER
     if code in _AWAY:

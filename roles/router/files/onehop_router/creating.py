@@ -33,8 +33,9 @@ class ResponseExchange(Exchange):
     def _plan(self, route: Route, body: NamedBody | None) -> Course:
         course = super()._plan(route, body)
         # What goes on from a response goes to where that one is.
-        several = body is not None and len(route.targets) > 1
-        found = _PREVIOUS.search(body.whole) if several else None
+        found = None
+        if body is not None and len(route.targets) > 1:
+            found = _PREVIOUS.search(body.whole)
         if found is not None:
             made = self._table.responses.find(found[1].decode(), self._admission.identity)
             if made is not None:

@@ -35,6 +35,7 @@ class Client(Protocol):
     """What an exchange asks of the client's side."""
 
     peer: str | None
+    secure: bool
 
     def send(self, parts: list[bytes]) -> None:
         """Write bytes of the answer."""
@@ -258,6 +259,7 @@ class Dispatch(Receiver):
             target.headers,
             length=length,
             peer=self._client.peer,
+            secure=self._client.secure,
             request_id=self.request_id,
             strip_keys=bool(self._table.keys),
         )

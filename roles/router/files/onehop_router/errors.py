@@ -26,6 +26,8 @@ _ANTHROPIC = re.compile(r"(?:/route/[^/]+)?/v1/messages(?:/|$)")
 _MAX_NAME = 256
 _BAD = ("invalid_request_error", "invalid_request_error")
 _RETRY = (("Retry-After", "1"),)
+# OpenAI's and Anthropic's clients try a 5xx again unless they are told that it will stay.
+_NO_RETRY = (("x-should-retry", "false"),)
 # An engine that loads its weights takes a while.
 _LATER = (("Retry-After", "5"),)
 
@@ -53,13 +55,13 @@ KINDS: dict[str, Kind] = {
     "queue_full": Kind(429, "rate_limit_error", "rate_limit_error", _RETRY),
     "buffer_limit": Kind(429, "rate_limit_error", "rate_limit_error", _RETRY),
     "head_too_large": Kind(431, *_BAD),
-    "internal_error": Kind(500, "server_error", "api_error"),
+    "internal_error": Kind(500, "server_error", "api_error", _NO_RETRY),
     "backend_unreachable": Kind(502, "server_error", "api_error"),
-    "bad_backend_answer": Kind(502, "server_error", "api_error"),
+    "bad_backend_answer": Kind(502, "server_error", "api_error", _NO_RETRY),
     "model_unavailable": Kind(503, "server_error", "api_error", _LATER),
     "model_loading": Kind(503, "server_error", "api_error", _LATER),
     "backend_timeout": Kind(504, "server_error", "api_error"),
-    "version_not_supported": Kind(505, *_BAD),
+    "version_not_supported": Kind(505, *_BAD, _NO_RETRY),
 }
 
 
@@ -129,6 +131,13 @@ def speaks_anthropic(path: str) -> bool:
     return _ANTHROPIC.match(path) is not None
 
 
+def fields(refusal: Refusal, path: str, request_id: str) -> tuple[tuple[str, str], ...]:
+    """The header fields of a refusal beside its framing, as clients of `path` look for them."""
+    both = (("Content-Type", "application/json"), *refusal.headers)
+    # Every answer has X-Request-Id; Anthropic's clients read this one.
+    return (*both, ("request-id", request_id)) if speaks_anthropic(path) else both
+
+
 def render(refusal: Refusal, path: str, request_id: str) -> bytes:
     """The JSON body of a refusal, in the shape that clients of `path` parse."""
     kind = KINDS[refusal.code]
@@ -136,7 +145,11 @@ def render(refusal: Refusal, path: str, request_id: str) -> bytes:
     if speaks_anthropic(path):
         body = {
             "type": "error",
-            "error": {"type": kind.anthropic_type, "message": refusal.message},
+            "error": {
+                "type": kind.anthropic_type,
+                "message": refusal.message,
+                "details": {"error_code": refusal.code},
+            },
             "request_id": request_id,
         }
     else:

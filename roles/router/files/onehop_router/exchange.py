@@ -12,7 +12,7 @@ import logging
 import time
 
 from .admission import Admission
-from .course import Verdict, judge, repeatable
+from .course import LOADING, Verdict, judge, repeatable
 from .dispatch import Client, Dispatch
 from .errors import Refusal, render_event
 from .framing import RequestHead
@@ -151,7 +151,7 @@ class Exchange(Dispatch):
         now = time.monotonic()
         said = f"it answers {head.status}"
         if verdict is Verdict.AWAY:
-            target.health.unavailable(now, said)
+            target.health.unavailable(now, said, loading=head.error_code() == LOADING)
             return self._leave(wait=True)
         if verdict is Verdict.FULL:
             return self._leave(wait=False)
@@ -195,7 +195,7 @@ class Exchange(Dispatch):
         if now - self._progress_at < limit or connection.has_news():
             return
         self._drop_connection()
-        what = "went on with its answer" if self.begun else "answered"
+        what = "gone on with its answer" if self.begun else "answered"
         refusal = Refusal(
             "backend_timeout", f"The model's backend has not {what} within {limit:g} s."
         )

@@ -21,11 +21,6 @@ class Gate:
         self.active = 0
         self.maximum = 0
 
-    @property
-    def full(self) -> bool:
-        """Whether no other request may pass."""
-        return 0 < self.maximum <= self.active
-
 
 Gates = tuple[Gate, ...]
 
@@ -74,26 +69,28 @@ class Limits:
 
     def gates(self, client: str, model: str | None) -> Gates:
         """What a request has to pass. `model` is None while it is not known."""
-        gates = [self._total]
-        if client in self._clients:
-            gates.append(self._clients[client])
-        if model is not None and model in self._models:
-            gates.append(self._models[model])
-        return tuple(gates)
+        gates: Gates = (self._total,)
+        gate = self._clients.get(client)
+        if gate is not None:
+            gates += (gate,)
+        gate = self._models.get(model) if model is not None else None
+        if gate is not None:
+            gates += (gate,)
+        return gates
 
     def check(self, gates: Gates) -> None:
         """Raise Refusal (429) if a request could neither pass now nor wait."""
         if len(self._waiting) >= self._max_waiting:
-            for gate in gates:
-                if gate.full:
-                    raise _busy(gate, queued=self._max_waiting > 0)
+            gate = _full(gates)
+            if gate is not None:
+                raise _busy(gate, queued=self._max_waiting > 0)
 
     def enter(self, gates: Gates, waiter: Waiter) -> bool:
         """Take a slot at each gate; False where the request waits and `waiter` will hear.
 
         Raises Refusal (429) where there is no place in the queue either.
         """
-        if not any(gate.full for gate in gates):
+        if _full(gates) is None:
             _take(gates)
             return True
         self.check(gates)
@@ -118,7 +115,7 @@ class Limits:
         for waiter in overdue:
             if waiter in self._waiting:
                 gates, dummy_end = self._waiting.pop(waiter)
-                waiter.refused(_busy(next(gate for gate in gates if gate.full), queued=False))
+                waiter.refused(_busy(_full(gates) or gates[0], queued=False))
 
     @property
     def active(self) -> int:
@@ -149,7 +146,7 @@ class Limits:
     def _admit(self) -> None:
         """Let in who can be, in the order of arrival: one full model does not hold the others."""
         for waiter, (gates, dummy) in list(self._waiting.items()):
-            if waiter in self._waiting and not any(gate.full for gate in gates):
+            if waiter in self._waiting and _full(gates) is None:
                 del self._waiting[waiter]
                 _take(gates)
                 waiter.admitted()
@@ -160,6 +157,14 @@ class Limits:
 
 def _used(gates: dict[str, Gate], wanted: Container[str]) -> dict[str, Gate]:
     return {name: gate for name, gate in gates.items() if name in wanted or gate.active}
+
+
+def _full(gates: Gates) -> Gate | None:
+    """The first gate that no other request may pass, or None."""
+    for gate in gates:
+        if 0 < gate.maximum <= gate.active:
+            return gate
+    return None
 
 
 def _take(gates: Gates) -> None:

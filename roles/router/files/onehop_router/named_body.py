@@ -24,9 +24,10 @@ class NamedBody:
         self.name: str | None = name
 
     @property
-    def whole(self) -> bytes | bytearray | memoryview:
+    def whole(self) -> bytes | bytearray:
         """The body where it is in one piece; empty where it is not."""
-        return self.pieces[0] if len(self.pieces) == 1 else b""
+        first = self.pieces[0] if len(self.pieces) == 1 else b""
+        return b"" if isinstance(first, memoryview) else first
 
     def for_target(self, model: str) -> Sequence[Piece]:
         """The pieces to send to a target that calls the model so; verbatim but for the name."""

@@ -8,13 +8,15 @@ import asyncio
 import os
 import re
 import ssl
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from .checks import Watch
 from .client import ClientConnection
-from .config import Config
-from .framing import RequestHead
+from .config import Config, UpstreamTlsConfig
+from .framing import RequestHead, forget_heads
 from .holding import WaitingRoom
 from .limits import Limits
 from .metrics import Key
@@ -23,6 +25,7 @@ from .recorder import Recorder
 from .responses import ResponseMemory
 from .routing import build_table
 from .shared import Shared
+from .tls import system_context, upstream_contexts
 from .urls import Address
 from .verification import Verifier
 
@@ -39,6 +42,8 @@ class Timeouts:
     body: float = 60.0
     # From the connect to the first byte, while we are draining.
     first: float = 2.0
+    # Until a last request, from a client that is idle while another generation takes over.
+    last: float = 10.0
     # Between two requests.
     idle: float = 120.0
     # Reading on after a refusal.
@@ -58,7 +63,11 @@ class Router:
         self.timeouts = timeouts or Timeouts()
         self.recorder = Recorder(shared)
         self.clients: set[ClientConnection] = set()
+        # Accepted, and not heard of yet: the loop, or TLS, is still at it. Some never come.
+        self.arriving: weakref.WeakSet[ClientConnection] = weakref.WeakSet()
         self.draining = False
+        # Seconds that an idle client is given while we are draining.
+        self.patience = 0.0
         self._loop = asyncio.get_running_loop()
         self.now = self._loop.time
         self.limits = Limits(self.now)
@@ -66,8 +75,8 @@ class Router:
         self.room = WaitingRoom()
         self.responses = ResponseMemory()
         self.watch = Watch(self.room.look_soon)
-        self._upstreams: dict[Address, Upstream] = {}
-        self._tls: ssl.SSLContext | None
+        self._upstreams: dict[tuple[Address, UpstreamTlsConfig | None], Upstream] = {}
+        self._contexts: dict[UpstreamTlsConfig | None, ssl.SSLContext]
         self._id_prefix = os.urandom(8).hex()
         self._id_count = 0
         self._sweeper: asyncio.TimerHandle | None = None
@@ -75,33 +84,39 @@ class Router:
         self._sweep()
 
     def load(self, config: Config) -> None:
-        """Swap the routing table. Requests under way keep the old one."""
-        wanted: dict[Address, Upstream] = {}
+        """Swap the routing table. Requests under way keep the old one. Raises ConfigError."""
+        # Read anew each time: certificates may have been renewed.
+        contexts = upstream_contexts(config)
+        wanted: dict[tuple[Address, UpstreamTlsConfig | None], Upstream] = {}
 
-        def upstream_at(address: Address) -> Upstream:
-            found = wanted.get(address) or self._upstreams.get(address)
-            wanted[address] = found or Upstream(address, self._tls_context)
-            return wanted[address]
+        def upstream_at(address: Address, tls: UpstreamTlsConfig | None) -> Upstream:
+            where = address, tls
+            found = wanted.get(where) or self._upstreams.get(where)
+            name = tls.server_name if tls is not None else None
+            wanted[where] = found or Upstream(address, partial(self._tls_context, tls), name)
+            return wanted[where]
 
         table = build_table(config, upstream_at, self.watch.health_of)
         table.room = self.room
         table.responses = self.responses
-        for address, upstream in self._upstreams.items():
-            if address not in wanted:
+        for where, upstream in self._upstreams.items():
+            if where not in wanted:
                 upstream.retire()
         self._upstreams = wanted
-        # Certificates may have been renewed as well.
-        self._tls = None
+        self._contexts = contexts
         table.metrics = self._metrics
         self.table = table
         self.recorder.load(config)
+        forget_heads()
         self.watch.follow(table)
         self.room.follow(table.routes, config.max_held_requests)
         self.limits.configure(config)
 
     def connection(self) -> ClientConnection:
         """The protocol of a connection just accepted."""
-        return ClientConnection(self)
+        client = ClientConnection(self)
+        self.arriving.add(client)
+        return client
 
     def new_request_id(self) -> str:
         """An id that no other request has: random for the process, counted within it."""
@@ -115,13 +130,18 @@ class Router:
             return given.decode()
         return self.new_request_id()
 
-    async def drain(self, seconds: float) -> int:
-        """Let requests under way finish, then abort the rest; returns how many were aborted."""
+    async def drain(self, seconds: float, *, patient: bool = False) -> int:
+        """Let requests under way finish, then abort the rest; returns how many were aborted.
+
+        With `patient`, clients that have no request under way get a while for a last one, since
+        a connection that closes may meet a request on its way here.
+        """
         self.draining = True
+        self.patience = self.timeouts.last if patient else 0.0
         end = self.now() + seconds
         for client in list(self.clients):
             client.drain()
-        while self.clients and self.now() < end:
+        while (self.clients or self.arriving) and self.now() < end:
             await asyncio.sleep(min(0.05, seconds))
         aborted = sum(client.busy for client in self.clients)
         self.stop()
@@ -171,9 +191,8 @@ class Router:
             for target in route.targets:
                 yield ("upstream_up", route.name, target.upstream.name), float(target.health.up)
 
-    def _tls_context(self) -> ssl.SSLContext:
-        # Made once and only when wanted: it reads the system's certificates.
-        if self._tls is None:
-            self._tls = ssl.create_default_context()
-            self._tls.set_alpn_protocols(["http/1.1"])
-        return self._tls
+    def _tls_context(self, tls: UpstreamTlsConfig | None) -> ssl.SSLContext:
+        # Without `tls` made only when wanted: it reads the system's certificates.
+        if tls not in self._contexts:
+            self._contexts[tls] = system_context()
+        return self._contexts[tls]

@@ -13,7 +13,7 @@ import msgspec
 from .auth import Identity, Keyring
 from .balance import by_session, least_outstanding
 from .cards import describe
-from .config import ClientKeyConfig, Config, UpstreamConfig
+from .config import ClientKeyConfig, Config, UpstreamConfig, UpstreamTlsConfig
 from .errors import missing_model, unknown_model
 from .headers import ConfiguredHeaders
 from .health import Health
@@ -210,18 +210,18 @@ def _identity(name: str, client: ClientKeyConfig, aliases: dict[str, str]) -> Id
 
 def build_table(
     config: Config,
-    upstream_at: Callable[[Address], Upstream],
+    upstream_at: Callable[[Address, UpstreamTlsConfig | None], Upstream],
     health_of: Callable[[str, UpstreamConfig], Health] = lambda name, one: Health(),
 ) -> Table:
     """The table of a configuration whose secrets are expanded.
 
-    `upstream_at` gives the one Upstream of an address, so that pools and counts outlive tables;
-    `health_of` does so for what is known of a model's replica.
+    `upstream_at` gives the one Upstream of an address and its TLS, so that pools and counts outlive
+    tables; `health_of` does so for what is known of a model's replica.
     """
     routes = {}
     for name, model in config.models.items():
         targets = tuple(
-            Target(name, one, upstream_at(one.url.address), health_of(name, one))
+            Target(name, one, upstream_at(one.url.address, one.tls), health_of(name, one))
             for one in model.upstreams
         )
         routes[name] = Route(

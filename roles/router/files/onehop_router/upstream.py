@@ -13,14 +13,13 @@ from typing import Protocol, cast
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from .headers import AnswerHead
+from .headers import Fields as Fields
 
 # Below this, copying costs less than a system call with several buffers.
 JOIN_BYTES = 16384
 MAX_ANSWER_HEAD_BYTES = 262144
 # How long the end of a tunnel may take to be sent.
 CLOSE_SECONDS = 30.0
-
-Fields = list[tuple[bytes, bytes]]
 
 
 class Owner(Protocol):
@@ -83,6 +82,7 @@ class UpstreamConnection(asyncio.Protocol):
         # Whether reading is held up by the other side.
         self.paused = False
         self._lost = False
+        self._ended = False
         self._parser = HttpResponseParser(self)
         self._reset()
 
@@ -134,7 +134,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def pause(self, paused: bool) -> None:
         """Stop reading, or go on: the client's side is full, or has room again."""
-        if self._lost or self.transport.is_closing():
+        if paused == self.paused or self._lost or self.transport.is_closing():
             return
         self.paused = paused
         if paused:
@@ -175,7 +175,11 @@ class UpstreamConnection(asyncio.Protocol):
         self._deliver(receiver, rest)
 
     def eof_received(self) -> None:
-        """The transport then closes, and connection_lost sorts out what that means."""
+        """The transport then closes, and connection_lost sorts out what that means.
+
+        TLS says this where the peer has said goodbye, and not where the connection just ends.
+        """
+        self._ended = True
         if not self.tunnel:
             # At once: what is still to be sent of a request would only be waited for.
             self.transport.abort()
@@ -187,7 +191,7 @@ class UpstreamConnection(asyncio.Protocol):
         if receiver is None:
             return
         head = self._head
-        closes = head is not None and head.framing == "close" and exc is None
+        closes = head is not None and head.framing == "close" and self._ended
         if closes or self.tunnel:
             receiver.complete([])
         else:
@@ -261,11 +265,12 @@ class UpstreamConnection(asyncio.Protocol):
     # -- after each read
 
     def _deliver(self, receiver: Receiver, rest: bytes) -> None:
-        for one in self._informational:
-            receiver.informational(*one)
-        self._informational.clear()
+        if self._informational:
+            for one in self._informational:
+                receiver.informational(*one)
+            self._informational.clear()
         head = self._head
-        if head is not None and not self._announced(receiver, head):
+        if head is not None and not self._told and not self._announced(receiver, head):
             return
         if self._pieces and self.receiver is receiver:
             pieces, self._pieces = self._pieces, []
@@ -284,12 +289,11 @@ class UpstreamConnection(asyncio.Protocol):
             receiver.flush()
 
     def _announced(self, receiver: Receiver, head: AnswerHead) -> bool:
-        """Tell of the head once; False where the receiver let go of the connection over it."""
+        """Tell of the head; False where the receiver let go of the connection over it."""
         if head.status == 101:
             self.tunnel = True
-        if not self._told:
-            self._told = True
-            receiver.answer(head)
+        self._told = True
+        receiver.answer(head)
         return self.receiver is receiver
 
     def _finish(self, receiver: Receiver) -> None:

@@ -17,7 +17,7 @@ once the answer is over. What engines and providers write there:
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Annotated, NamedTuple
 
 import msgspec
@@ -105,11 +105,8 @@ class Ends:
         self._end = b"".join((self._end, *pieces))[-KEPT_BYTES:]
 
 
-def readable_ends(fields: Mapping[bytes, bytes]) -> Ends | None:
-    """What to keep of an answer with these header fields, or None where it cannot be read."""
-    if fields.get(b"content-encoding", b"identity").lower() != b"identity":
-        return None
-    kind = fields.get(b"content-type", b"").lower()
+def ends_of(kind: bytes) -> Ends | None:
+    """What to keep of an answer of this Content-Type, or None where it is neither events nor JSON."""
     if kind.startswith(b"application/json"):
         return Ends(events=False)
     return Ends(events=True) if kind.startswith(b"text/event-stream") else None
