@@ -11,6 +11,7 @@ from .codings import Coding, coding_of
 from .errors import Refusal, too_large
 from .forms import rename_in_query
 from .framing import RequestHead
+from .metrics import METRICS_PATH, may_read_metrics
 from .naming import NO_NAMES, names_in_head
 from .paths import RoutedPath, split_path
 from .responses import CREATE, find_response
@@ -55,6 +56,7 @@ def admit(head: RequestHead, table: Table) -> Answer | Admission:
     """
     known: Admission | None = head.admitted.get(table)
     if known is not None:
+        head.client = known.identity.name
         _check_size(head, table)
         return known
     admission = _judge(head, table)
@@ -75,6 +77,9 @@ def _judge(head: RequestHead, table: Table) -> Answer | Admission:
     who = table.keys.identify(head.first) if table.keys else ANYONE
     if who is None:
         raise Refusal("invalid_api_key", "The API key is missing or wrong.")
+    head.client = who.name
+    if path == METRICS_PATH:
+        return _metrics(head, table, who)
     if path == "/v1/models":
         _read_only(head)
         return Answer(200, table.list_models(who), (("Content-Type", _JSON),))
@@ -112,6 +117,14 @@ def _holds(admission: Admission, head: RequestHead) -> bool:
     """
     named = admission.path.segments[:2] == CREATE and len(admission.path.segments) > 2
     return not named and b"content-encoding" not in head.first
+
+
+def _metrics(head: RequestHead, table: Table, who: Identity) -> Answer:
+    if not may_read_metrics(who, table.config):
+        raise Refusal("unknown_path", "This path is not served here.")
+    _read_only(head)
+    text, kind = table.metrics(head.first.get(b"accept", b"").decode("latin-1"))
+    return Answer(200, text, (("Content-Type", kind),))
 
 
 def _read_only(head: RequestHead) -> None:

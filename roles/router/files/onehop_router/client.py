@@ -20,6 +20,7 @@ from .errors import Refusal, conflicting_models, fields, render, too_large
 from .exchange import Exchange
 from .framing import ChunkedBody, HeadFinder, LengthBody, RequestHead, parse_head
 from .named_body import NamedBody
+from .record import Record
 from .routing import Route, Table
 from .upstream import hung_up, readable, write
 
@@ -79,6 +80,7 @@ class ClientConnection(asyncio.Protocol):
         self._advancing = False
         self._head: RequestHead | None = None
         self._request_id = ""
+        self._record: Record | None = None
         self._table: Table = router.table
         self._decoder: LengthBody | ChunkedBody | None = None
         self._exchange: Exchange | None = None
@@ -153,6 +155,7 @@ class ClientConnection(asyncio.Protocol):
         self._router.clients.discard(self)
         self._inbox = b""
         self._drop_exchange()
+        self._finish("client_gone")
 
     def pause_writing(self) -> None:
         self._full = True
@@ -197,6 +200,8 @@ class ClientConnection(asyncio.Protocol):
 
     def abort(self) -> None:
         """Close at once, so that no half answer looks whole."""
+        self._drop_exchange()
+        self._finish("aborted")
         self.cut(clean=False)
 
     # -- reading
@@ -245,6 +250,7 @@ class ClientConnection(asyncio.Protocol):
         self._head = head
         table = self._table = self._router.table
         self._request_id = self._router.request_id(head)
+        self._record = self._router.recorder.begin(head, self._request_id, self.peer)
         if self._router.draining:
             head.keep_alive = False
         self._decoder = head.body()
@@ -256,6 +262,8 @@ class ClientConnection(asyncio.Protocol):
 
     def _judge(self, head: RequestHead, table: Table) -> None:
         """Have admission decide about the request that has begun."""
+        record = self._record
+        assert record is not None
         try:
             admission = admit(head, table)
             if isinstance(admission, Answer):
@@ -272,7 +280,7 @@ class ClientConnection(asyncio.Protocol):
             limits.check(limits.gates(admission.identity.name, model))
             creates = ResponseExchange.fits(head.method, admission.path.segments)
             kind = ResponseExchange if creates else Exchange
-            exchange = kind(self, limits, table, head, admission, self._request_id)
+            exchange = kind(self, limits, table, head, admission, record)
         except Unverified as unverified:
             self._verify(unverified.token)
             return
@@ -327,6 +335,7 @@ class ClientConnection(asyncio.Protocol):
             self._held_turn = True
             self._steer()
             asyncio.get_running_loop().call_soon(self._next_turn)
+        exchange.record.bytes_in = self._body_bytes
         limit = self._table.config.max_body_bytes
         if limit and self._body_bytes > limit:
             raise too_large(limit)
@@ -395,6 +404,7 @@ class ClientConnection(asyncio.Protocol):
         begun = exchange is not None and exchange.begun
         self._drop_exchange()
         if begun:
+            self._finish(f"refused:{refusal.code}")
             self.cut(clean=False)
             return
         if self._head is not None:
@@ -428,11 +438,20 @@ class ClientConnection(asyncio.Protocol):
     def refuse(self, refusal: Refusal) -> None:
         """Answer with an error."""
         self._exchange = None
+        if self._head is None:
+            self._record = self._router.recorder.begin(None, self._request_id, self.peer)
         path = self._head.path if self._head is not None else ""
         body = render(refusal, path, self._request_id)
-        self._answer(refusal.status, body, fields(refusal, path, self._request_id))
+        headers = fields(refusal, path, self._request_id)
+        self._answer(refusal.status, body, headers, f"refused:{refusal.code}")
 
-    def _answer(self, status: int, body: bytes, headers: tuple[tuple[str, str], ...]) -> None:
+    def _answer(
+        self,
+        status: int,
+        body: bytes,
+        headers: tuple[tuple[str, str], ...],
+        end: str = "complete",
+    ) -> None:
         self._swallow()
         head = self._head
         whole = self._reading is Reading.EARLY
@@ -442,6 +461,10 @@ class ClientConnection(asyncio.Protocol):
             status, headers, body, self._request_id, keep_alive=keep_alive, to_head=to_head
         )
         self.send([answer])
+        if self._record is not None:
+            self._record.status = status
+            self._record.bytes_out = 0 if to_head else len(body)
+        self._finish(end)
         if keep_alive:
             self._next()
         else:
@@ -463,9 +486,15 @@ class ClientConnection(asyncio.Protocol):
 
     # -- ends
 
+    def _finish(self, end: str) -> None:
+        """The request's record is closed, unless that has been done."""
+        if self._record is not None:
+            self._record.finish(end)
+
     def _next(self) -> None:
         """This request is done; go on with the next one, which may be here already."""
         self._head = None
+        self._record = None
         self._admission = None
         self._reading = Reading.HEAD
         self._held_early = self._held_upload = False
@@ -538,6 +567,7 @@ class ClientConnection(asyncio.Protocol):
     def cut(self, clean: bool) -> None:
         """End the connection in the middle; see exchange.Client."""
         self._drop_exchange()
+        self._finish("internal_error")
         if self._transport.is_closing():
             return
         if clean:

@@ -21,6 +21,7 @@ from .framing import RequestHead
 from .headers import write_request
 from .limits import Gates, Limits
 from .named_body import NamedBody
+from .record import Record
 from .routing import NO_HOLD, Route, Table, Target
 from .upstream import Receiver, UpstreamConnection
 
@@ -68,10 +69,11 @@ class Dispatch(Receiver):
         table: Table,
         head: RequestHead,
         admission: Admission,
-        request_id: str,
+        record: Record,
     ) -> None:
         self.to_head = head.method == b"HEAD"
-        self.request_id = request_id
+        self.record = record
+        self.request_id = record.id
         self.over = False
         self._client = client
         self._limits = limits
@@ -112,6 +114,7 @@ class Dispatch(Receiver):
 
     def start(self, route: Route, body: NamedBody | None) -> None:
         """Send the request on its way; `body` is None where it will be streamed."""
+        self.record.model = route.name
         self._course = self._plan(route, body)
         self._body = body
         self._sent_all = body is not None
@@ -134,6 +137,7 @@ class Dispatch(Receiver):
     def admitted(self) -> None:
         """There is room for this request now."""
         self._entered = True
+        self.record.enter()
         self._dispatch()
 
     def refused(self, refusal: Refusal) -> None:
@@ -160,6 +164,7 @@ class Dispatch(Receiver):
 
     def tunnel(self, data: bytes) -> None:
         """Bytes of the client after a 101."""
+        self.record.bytes_in += len(data)
         if self._connection is not None:
             self._connection.write([data])
 
@@ -210,6 +215,7 @@ class Dispatch(Receiver):
         self._target = target
         if target is not None:
             target.upstream.outstanding += 1
+            self.record.tried(target.upstream.name)
 
     def _connected(self, connection: UpstreamConnection | None, reason: str) -> None:
         try:
@@ -226,6 +232,7 @@ class Dispatch(Receiver):
             return
         if connection is None:
             log.warning("%s: cannot connect to %s: %s", self._who(), target.url.address, reason)
+            self.record.upstream_error("connect")
             target.health.refused(time.monotonic(), f"cannot connect: {reason}")
             assert self._course is not None
             self._course.tried.append(target)

@@ -18,6 +18,7 @@ from .errors import Refusal, render_event
 from .framing import RequestHead
 from .headers import AnswerHead, AnswerWriter, write_informational
 from .limits import Limits
+from .record import Record
 from .routing import Table
 from .upstream import Fields
 
@@ -34,9 +35,9 @@ class Exchange(Dispatch):
         table: Table,
         head: RequestHead,
         admission: Admission,
-        request_id: str,
+        record: Record,
     ) -> None:
-        super().__init__(client, limits, table, head, admission, request_id)
+        super().__init__(client, limits, table, head, admission, record)
         # Whether an answer is on its way to the client.
         self.begun = False
         self._answer: AnswerHead | None = None
@@ -70,6 +71,7 @@ class Exchange(Dispatch):
             head.fields.append((b"x-onehop-model", course.fallback.encode()))
         self._answer = head
         self.begun = True
+        self.record.answered(head)
         self._let_go_of_body()
         if not self._sent_all:
             # An answer before the request's end: the rest of the request will not be read.
@@ -81,6 +83,7 @@ class Exchange(Dispatch):
 
     def pieces(self, pieces: list[bytes]) -> None:
         """Send body on."""
+        self.record.keep(pieces)
         self._out += self._writer.body(pieces)
 
     def flush(self) -> None:
@@ -91,6 +94,7 @@ class Exchange(Dispatch):
 
     def tunnelled(self, data: bytes) -> None:
         """Send bytes on as they are."""
+        self._writer.sent += len(data)
         self._client.send([data])
 
     def complete(self, trailers: Fields) -> None:
@@ -100,6 +104,7 @@ class Exchange(Dispatch):
             connection.abort()
         answer = self._answer
         self._settle()
+        self.record.finish("complete")
         if answer is not None and answer.status == 101:
             self._client.answered(False)
             return
@@ -115,9 +120,11 @@ class Exchange(Dispatch):
         stale = self._pooled and connection is not None and not connection.answered
         if stale and self._body is not None and not self._replayed and self._answer is None:
             self._replayed = True
+            self.record.tried(target.upstream.name)
             target.upstream.connect(self._connected)
             return
         log.warning("%s: %s failed: %s", self._who(), target.url.address, reason)
+        self.record.upstream_error("answer" if code == "bad_backend_answer" else "closed")
         target.health.lost(time.monotonic(), f"a request was lost: {reason}")
         if self.begun:
             self._break_off(Refusal(code, "The model's backend broke off its answer."))
@@ -140,6 +147,7 @@ class Exchange(Dispatch):
         target = self._target
         if verdict is Verdict.ANSWER or target is None:
             return False
+        self.record.upstream_error("unavailable")
         now = time.monotonic()
         said = f"it answers {head.status}"
         if verdict is Verdict.AWAY:
@@ -192,6 +200,7 @@ class Exchange(Dispatch):
             "backend_timeout", f"The model's backend has not {what} within {limit:g} s."
         )
         log.warning("%s: no word within %g s", self._who(), limit)
+        self.record.upstream_error("timeout")
         if self.begun:
             self._break_off(refusal)
         else:
@@ -205,5 +214,10 @@ class Exchange(Dispatch):
         if answer is not None and self._writer.chunked and answer.is_event_stream():
             self._out += self._writer.body([render_event(refusal, request.path, self.request_id)])
         self._settle()
+        self.record.finish("upstream_failed")
         self.flush()
         self._client.cut(clean)
+
+    def _settle(self) -> None:
+        self.record.bytes_out = self._writer.sent
+        super()._settle()

@@ -170,12 +170,12 @@ class RequestHead:
 
     Heads that differ in nothing but their length share `fields`, `first`, `connection`, and what
     others have made of them: `admitted` by admission, for one routing table, and `written` by
-    headers, for each target.
+    headers, for each target. `client` is the name of its key's holder, once admission knows it.
     """
 
     __slots__ = (
-        "admitted", "connection", "expects_continue", "fields", "first", "host", "keep_alive", "length",
-        "method", "path", "query", "sized", "upgrade", "version", "written",
+        "admitted", "client", "connection", "expects_continue", "fields", "first", "host",
+        "keep_alive", "length", "method", "path", "query", "sized", "upgrade", "version", "written",
     )  # fmt: skip
 
     def __init__(self, method: bytes, target: bytes, version: bytes) -> None:
@@ -192,6 +192,7 @@ class RequestHead:
         self.sized = False
         self.admitted: dict[object, Any] = {}
         self.written: dict[tuple[object, ...], bytes] = {}
+        self.client = ""
         path, mark, query = target.decode("ascii").partition("?")
         self.path = path
         self.query = query if mark else None
@@ -199,6 +200,7 @@ class RequestHead:
     def again(self, length: int | None) -> RequestHead:
         """Another head like this one, as it was parsed, but with a body of another length."""
         head = RequestHead.__new__(RequestHead)
+        head.client = ""
         head.method = self.method
         head.version = self.version
         head.fields = self.fields

@@ -149,10 +149,13 @@ def _write_start(
 class AnswerHead:
     """The head of an upstream's final answer.
 
-    `framing` says how its body ends: 'none', 'length', 'chunked', or 'close'.
+    `framing` says how its body ends: 'none', 'length', 'chunked', or 'close'. `kind` is the Content-Type
+    in lower case, `coded` whether there is a Content-Encoding.
     """
 
-    __slots__ = ("fields", "framing", "identified", "keep_alive", "reason", "status")
+    __slots__ = (
+        "coded", "fields", "framing", "identified", "keep_alive", "kind", "reason", "status",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -171,6 +174,8 @@ class AnswerHead:
         self.status = status
         self.reason = reason
         self.identified = False
+        self.kind = b""
+        self.coded = False
         listed: frozenset[bytes] = frozenset()
         coding: bytes | None = None
         sized = False
@@ -187,6 +192,10 @@ class AnswerHead:
                 continue
             if lower == b"content-length":
                 sized = True
+            elif lower == b"content-type":
+                self.kind = field[1].lower()
+            elif lower == b"content-encoding":
+                self.coded = field[1].lower() != b"identity"
             elif lower == b"x-request-id":
                 self.identified = True
             kept.append(field)
@@ -211,9 +220,7 @@ class AnswerHead:
 
     def is_event_stream(self) -> bool:
         """Whether the body is server-sent events, in plain text."""
-        fields = {name.lower(): value for name, value in self.fields}
-        kind = fields.get(b"content-type", b"").lower()
-        return kind.startswith(b"text/event-stream") and b"content-encoding" not in fields
+        return self.kind.startswith(b"text/event-stream") and not self.coded
 
 
 def _listed(value: bytes) -> frozenset[bytes]:
@@ -224,7 +231,7 @@ def _listed(value: bytes) -> frozenset[bytes]:
 class AnswerWriter:
     """Writes one answer to one client in the framing that this client understands."""
 
-    __slots__ = ("_request", "chunked", "closes")
+    __slots__ = ("_request", "chunked", "closes", "sent")
 
     def __init__(self, request: RequestHead) -> None:
         self._request = request
@@ -232,6 +239,8 @@ class AnswerWriter:
         self.chunked = False
         # Whether the client's connection has to end with this answer.
         self.closes = False
+        # Bytes of body so far.
+        self.sent = 0
 
     def head(self, answer: AnswerHead, request_id: str) -> bytes:
         """The head as the client gets it; decides whether its body goes in chunks."""
@@ -254,14 +263,14 @@ class AnswerWriter:
 
     def body(self, pieces: list[bytes]) -> list[bytes]:
         """What to write for the pieces of body that came in together."""
+        # Nearly every read brings one piece: a faster way for it pays for the counting.
+        size = len(pieces[0]) if len(pieces) == 1 else sum(map(len, pieces))
+        self.sent += size
         if not self.chunked:
             return pieces
-        if len(pieces) == 1:
+        if len(pieces) == 1 and 0 < size < _SMALL:
             # An event, mostly. What follows copies small parts into one anyway.
-            piece = pieces[0]
-            if 0 < len(piece) < _SMALL:
-                return [b"%x\r\n%b\r\n" % (len(piece), piece)]
-        size = sum(map(len, pieces))
+            return [b"%x\r\n%b\r\n" % (size, pieces[0])]
         return [b"%x\r\n" % size, *pieces, b"\r\n"] if size else []
 
     def end(self, trailers: Fields) -> list[bytes]:

@@ -28,6 +28,7 @@ class Upstream:
         self, address: Address, tls: Callable[[], ssl.SSLContext], server_name: str | None = None
     ) -> None:
         self.address = address
+        self.name = str(address)
         self.outstanding = 0
         self.retired = False
         self._tls = tls

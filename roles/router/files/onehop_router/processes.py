@@ -17,6 +17,7 @@ import socket
 import struct
 import sys
 from collections.abc import Callable
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any, Literal, NoReturn
 
@@ -26,7 +27,9 @@ from .config import Config
 from .config_values import ConfigError
 from .lifecycle import MainProcess
 from .listeners import StartError
+from .metrics import Metrics
 from .server import Server
+from .shared import Shared
 
 log = logging.getLogger("onehop_router")
 
@@ -86,6 +89,10 @@ class Processes:
         self._config = config
         self._sockets = sockets
         self._silent = silent
+        # A column each, and one for what the parent itself counts.
+        self._shared = Shared(config.processes + 1)
+        self._shared.take(config.processes)
+        self._metrics = Metrics(self._shared)
         self._loop = asyncio.get_event_loop()
         self._wanted: asyncio.Queue[int] = asyncio.Queue()
         self._running: dict[int, _Process] = {}
@@ -143,6 +150,10 @@ class Processes:
         await gone
         return 0
 
+    def reloaded(self, result: str) -> None:
+        """Count a reload."""
+        self._metrics.add(("config_reloads", result))
+
     def answers(self) -> bool:
         """Whether each child that runs has given a sign of life, and there is one."""
         return bool(self._running) and not any(map(self._is_silent, self._running.values()))
@@ -171,11 +182,17 @@ class Processes:
             connection.close()
             for process in self._running.values():
                 process.connection.close()
-            _live(column, self._config, self._sockets, Connection(theirs.detach()), self._silent)
+            make = partial(self._server, column)
+            _live(column, make, Connection(theirs.detach()), self._silent)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         theirs.close()
         self._running[column] = _Process(column, pid, connection, self._loop.time())
         self._loop.add_reader(connection.fileno(), self._hear, self._running[column])
+
+    def _server(self, column: int) -> Server:
+        """What a new child serves with."""
+        self._shared.take(column)
+        return Server(self._config, self._sockets, self._shared)
 
     # -- one child
 
@@ -208,6 +225,7 @@ class Processes:
     def _bury(self, process: _Process, status: int) -> None:
         column = process.column
         del self._running[column]
+        self._shared.reap(column)
         self._loop.remove_reader(process.connection.fileno())
         process.connection.close()
         if process.answer is not None and not process.answer.done():
@@ -253,8 +271,7 @@ class Processes:
 
 def _live(
     column: int,
-    config: Config,
-    sockets: list[socket.socket],
+    make: Callable[[], Server],
     connection: Connection[Any, Any],
     silent: float,
 ) -> NoReturn:
@@ -268,7 +285,7 @@ def _live(
         for handler in logging.getLogger().handlers:
             handler.setFormatter(logging.Formatter(f"process {column}: %(message)s"))
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_Child(config, sockets, connection, silent).run())
+            runner.run(_Child(make(), connection, silent).run())
         status = 0
     except BaseException:
         log.exception("internal error")
@@ -281,14 +298,8 @@ def _live(
 class _Child:
     """A Server that does as its parent says."""
 
-    def __init__(
-        self,
-        config: Config,
-        sockets: list[socket.socket],
-        connection: Connection[Any, Any],
-        silent: float,
-    ) -> None:
-        self._server = Server(config, sockets)
+    def __init__(self, server: Server, connection: Connection[Any, Any], silent: float) -> None:
+        self._server = server
         self._connection = connection
         self._silent = silent
         self._force = asyncio.Event()

@@ -9,6 +9,7 @@ import os
 import re
 import ssl
 import weakref
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -18,9 +19,12 @@ from .config import Config, UpstreamTlsConfig
 from .framing import RequestHead, forget_heads
 from .holding import WaitingRoom
 from .limits import Limits
+from .metrics import Key
 from .pool import Upstream
+from .recorder import Recorder
 from .responses import ResponseMemory
 from .routing import build_table
+from .shared import Shared
 from .tls import system_context, upstream_contexts
 from .urls import Address
 from .verification import Verifier
@@ -51,10 +55,13 @@ class Timeouts:
 
 
 class Router:
-    """One router process. Needs a running loop."""
+    """One router process. Needs a running loop; `shared` counts for all processes of a router."""
 
-    def __init__(self, config: Config, timeouts: Timeouts | None = None) -> None:
+    def __init__(
+        self, config: Config, timeouts: Timeouts | None = None, shared: Shared | None = None
+    ) -> None:
         self.timeouts = timeouts or Timeouts()
+        self.recorder = Recorder(shared)
         self.clients: set[ClientConnection] = set()
         # Accepted, and not heard of yet: the loop, or TLS, is still at it. Some never come.
         self.arriving: weakref.WeakSet[ClientConnection] = weakref.WeakSet()
@@ -63,7 +70,7 @@ class Router:
         self.patience = 0.0
         self._loop = asyncio.get_running_loop()
         self.now = self._loop.time
-        self.limits = Limits(self.now)
+        self.limits = Limits(self.now, shared)
         self.verifier = Verifier()
         self.room = WaitingRoom()
         self.responses = ResponseMemory()
@@ -97,8 +104,10 @@ class Router:
                 upstream.retire()
         self._upstreams = wanted
         self._contexts = contexts
+        table.metrics = self._metrics
         self.table = table
         forget_heads()
+        self.recorder.load(config)
         self.watch.follow(table)
         self.room.follow(table.routes, config.max_held_requests)
         self.limits.configure(config)
@@ -149,6 +158,7 @@ class Router:
         for upstream in self._upstreams.values():
             upstream.abort_all()
         self.verifier.stop()
+        self.recorder.close()
 
     def _sweep(self) -> None:
         self._sweeper = self._loop.call_later(self.timeouts.sweep, self._sweep)
@@ -158,6 +168,28 @@ class Router:
         for client in list(self.clients):
             client.sweep(now)
         self.limits.sweep(now)
+        self._sample()
+
+    def _sample(self) -> None:
+        self.recorder.sample(
+            (
+                (("connections",), len(self.clients)),
+                (("buffered_bytes",), self.limits.held_bytes),
+                (("queued_requests",), self.limits.waiting),
+                (("held_requests",), self.room.waiting),
+            )
+        )
+
+    def _metrics(self, accept: str) -> tuple[bytes, str]:
+        self._sample()
+        return self.recorder.metrics.expose(accept, self._states())
+
+    def _states(self) -> Iterator[tuple[Key, float]]:
+        """What every process knows as well as the others."""
+        yield ("config_info", self.table.config.fingerprint), 1.0
+        for route in self.table.routes.values():
+            for target in route.targets:
+                yield ("upstream_up", route.name, target.upstream.name), float(target.health.up)
 
     def _tls_context(self, tls: UpstreamTlsConfig | None) -> ssl.SSLContext:
         # Without `tls` made only when wanted: it reads the system's certificates.

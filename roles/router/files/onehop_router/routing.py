@@ -136,6 +136,8 @@ class Table:
         self.keys = keys
         self.routes = routes
         self.created = created
+        # The page for an Accept header, and its media type; the router puts its own in here.
+        self.metrics: Callable[[str], tuple[bytes, str]] = lambda accept: (b"", "text/plain")
         self._aliases = aliases_of(config)
         paths = config.allowed_paths
         self.allowed = None if paths is None else AllowedPaths(paths)

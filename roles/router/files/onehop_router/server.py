@@ -12,6 +12,7 @@ import ssl
 from .config import Config
 from .listeners import BACKLOG, is_tcp, name_of, prepare
 from .router import Router
+from .shared import Shared
 from .tls import listener_context
 
 log = logging.getLogger("onehop_router")
@@ -28,8 +29,11 @@ class Server:
     nobody accepts any more; those who have copies, systemd or a successor, go on listening.
     """
 
-    def __init__(self, config: Config, sockets: list[socket.socket]) -> None:
+    def __init__(
+        self, config: Config, sockets: list[socket.socket], shared: Shared | None = None
+    ) -> None:
         self._config = config
+        self._shared = shared
         self._sockets = sockets
         self._servers: list[asyncio.Server] = []
         self._router: Router | None = None
@@ -38,7 +42,7 @@ class Server:
         """Take connections. Raises ConfigError."""
         for sock in self._sockets:
             prepare(sock)
-        self._router = Router(self._config)
+        self._router = Router(self._config, shared=self._shared)
         self._servers = await self._listen(self._config)
         for sock in self._sockets:
             tls = " with TLS" if self._config.tls is not None and is_tcp(sock) else ""
@@ -84,6 +88,10 @@ class Server:
         if cut:
             log.warning("aborted %d request(s)", cut)
         return cut
+
+    def reloaded(self, result: str) -> None:
+        """Count a reload."""
+        self._running.recorder.reloaded(result)
 
     def answers(self) -> bool:
         """Whether it is alive: who can call this has its loop."""
