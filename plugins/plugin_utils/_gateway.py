@@ -208,6 +208,7 @@ def plan(
         "socket": None,
         "url": f"{scheme}://{asked}:{given['port']}",
         "route": None,
+        "health": GATEWAY.liveness_path,
         "unlisted": True,
         "model": None,
         "settings": given["settings"] | flags,

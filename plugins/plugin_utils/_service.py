@@ -164,13 +164,28 @@ def argument_list(spec: Mapping[str, Any]) -> Sequence[str]:
     return _command(spec)
 
 
-ROUTER_UNIT = "onehop-router.service"
-ROUTER_SOCKET = "onehop-router.socket"
-ROUTER_CONFIG = "/etc/onehop/router.json"
+ROUTER, EDGE = "router", "edge"
+"""The two instances of the router that a host may have: for clients, and for other hosts' routers."""
+TITLES = {ROUTER: "OneHop router", EDGE: "OneHop edge"}
 
 
-def router(spec: Mapping[str, Any], environment: str, listeners: str) -> str:
-    """The router's service.
+def router_unit(instance: str) -> str:
+    """The name of an instance's service."""
+    return f"onehop-{instance}.service"
+
+
+def router_socket_unit(instance: str) -> str:
+    """The name of what holds its listeners."""
+    return f"onehop-{instance}.socket"
+
+
+def router_config(instance: str) -> str:
+    """The path of its configuration."""
+    return f"/etc/onehop/{instance}.json"
+
+
+def router(instance: str, spec: Mapping[str, Any], environment: str, listeners: str) -> str:
+    """The service of an instance of the router.
 
     ``environment`` is the path of its Python environment, ``listeners`` a hash of its socket unit.
     It says the same whatever models there are: those are a reload away, and this a restart.
@@ -180,20 +195,19 @@ def router(spec: Mapping[str, Any], environment: str, listeners: str) -> str:
         "SystemCallFilter": ["@system-service", "~@privileged", "~@resources"],
     }
     unit: Section = {
-        "Description": "OneHop router",
+        "Description": TITLES[instance],
         "Documentation": "https://github.com/onehop/onehop.llm",
         "Wants": "network-online.target",
         "After": "network-online.target",
-        "Requires": ROUTER_SOCKET,
+        "Requires": router_socket_unit(instance),
         "StartLimitBurst": 3,
         "StartLimitIntervalSec": 3600,
     }
+    command = [f"{environment}/bin/python", "-I", "-m", "onehop_router"]
     service: Section = {
         **sandbox,
         "Type": "notify",
-        "ExecStart": Command(
-            [f"{environment}/bin/python", "-I", "-m", "onehop_router", "--config", ROUTER_CONFIG]
-        ),
+        "ExecStart": Command([*command, "--config", router_config(instance)]),
         "ExecReload": "/bin/kill -HUP $MAINPID",
         "User": spec["router_user"],
         "Group": spec["router_user"],
@@ -209,8 +223,8 @@ def router(spec: Mapping[str, Any], environment: str, listeners: str) -> str:
     return render({"Unit": unit, "Service": service})
 
 
-def router_socket(spec: Mapping[str, Any]) -> str:
-    """The router's socket: systemd holds it while the router restarts."""
+def router_socket(instance: str, spec: Mapping[str, Any]) -> str:
+    """The socket of an instance of the router: systemd holds it while the router restarts."""
     address = spec["router_host"].strip("[]")
     host = f"[{address}]" if ":" in address else address
     section: Section = {"ListenStream": [f"{host}:{spec['router_port']}"]}
@@ -222,4 +236,5 @@ def router_socket(spec: Mapping[str, Any]) -> str:
             "RemoveOnStop": True,
         }
     section |= {"Backlog": 4096, "NoDelay": True}
-    return render({"Unit": {"Description": "OneHop router's listeners"}, "Socket": section})
+    title = f"{TITLES[instance]}'s listeners"
+    return render({"Unit": {"Description": title}, "Socket": section})
