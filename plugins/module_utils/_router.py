@@ -50,6 +50,10 @@ def models(text):
     return sorted(json.loads(text.decode("utf-8"))["models"]) if text else []
 
 
+def _names(models):
+    return {name for key in models for name in [key] + models[key].get("aliases", [])}
+
+
 class Router(object):
     """An instance's units, configuration and process. It is called as what it owns is."""
 
@@ -163,6 +167,12 @@ class Router(object):
                 continue
             left = [item for item in model["upstreams"] if item["url"] in keep[name]]
             model["upstreams"] = left or model["upstreams"]
+        for model in config["models"].values():
+            if "fallbacks" in model:
+                known = [other for other in model["fallbacks"] if other in config["models"]]
+                model["fallbacks"] = known
+        if config.get("default_model") not in _names(config["models"]):
+            config["default_model"] = None
         file = File(self.config_path, json.dumps(config, indent=1, sort_keys=True) + "\n")
         changed = file.differs()
         result = {

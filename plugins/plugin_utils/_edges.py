@@ -17,7 +17,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from ansible_collections.onehop.llm.plugins.plugin_utils import _credentials, _router, _schema
+from ansible_collections.onehop.llm.plugins.plugin_utils import (
+    _credentials,
+    _router,
+    _routes,
+    _schema,
+)
 from ansible_collections.onehop.llm.plugins.plugin_utils._problems import Problems
 from ansible_collections.onehop.llm.plugins.plugin_utils._schema import Option
 
@@ -29,6 +34,16 @@ SERVER_NAME = "onehop-edge"
 """The name in a certificate that was made: fronts know the certificate itself, not its name."""
 EVERYWHERE = {4: "0.0.0.0", 6: "::"}
 
+_OF_FRONTS = (
+    "router_max_body_bytes",
+    "router_max_concurrent_requests",
+    "router_max_queued_requests",
+    "router_max_held_requests",
+    "router_hold_seconds",
+    "router_answer_seconds",
+    "router_idle_stream_seconds",
+)
+"""What the fronts see to, which know the clients and the other replicas."""
 _NAME = re.compile(r"[A-Za-z0-9._~-]+\Z")
 _HEALTH = "/health"
 """Where an engine tells that it lives, as the allow-list of every router has it."""
@@ -140,10 +155,7 @@ def serves(planned: Mapping[str, Any]) -> bool:
 def _as_router(
     own: Mapping[str, Any], router: Mapping[str, Any], planned: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The edge as a router's variables: what is not its own is as the host's router has it.
-
-    Bodies and requests are limited by the fronts, which know the clients.
-    """
+    """The edge as a router's variables: what is not its own is as the host's router has it."""
     given = own["router_edge_certificate"]
     paths = router["router_allowed_paths"]
     return {
@@ -161,8 +173,8 @@ def _as_router(
         "contents": {},
         "router_allow_anonymous": False,
         "router_allowed_paths": None if paths is None else sorted({*paths, *_healths(planned)}),
-        "router_max_body_bytes": 0,
-        "router_max_concurrent_requests": 0,
+        "router_default_model": None,
+        **dict.fromkeys(_OF_FRONTS, 0),
         "edges": {},
     }
 
@@ -207,7 +219,7 @@ def credentials(edge: Mapping[str, Any]) -> dict[str, str]:
     return {name: f"{_credentials.SECRETS}/onehop-router.service/{name}" for name in names}
 
 
-def upstream(edge: Mapping[str, Any], model: str, health: str) -> dict[str, Any]:
+def upstream(edge: Mapping[str, Any], model: str, replica: Mapping[str, Any]) -> dict[str, Any]:
     """How a front's configuration names a model behind an edge.
 
     The model is in the path, so that the edge has no need to look into a body.
@@ -217,12 +229,14 @@ def upstream(edge: Mapping[str, Any], model: str, health: str) -> dict[str, Any]
         tls["ca"] = f"${{cred:{edge['certificate']}}}"
     elif edge["authorities"]:
         tls["ca"] = edge["authorities"]
-    found = {
+    health = {"health": _HEALTH} if replica["health"] == _HEALTH else {}
+    return {
         "url": f"{edge['url']}/route/{quote(model, safe='')}",
         "headers": {"Authorization": f"Bearer ${{cred:{edge['key']}}}"},
         "tls": tls,
+        **health,
+        **_routes.weight(replica),
     }
-    return found | ({"health": health} if health == _HEALTH else {})
 
 
 def config(

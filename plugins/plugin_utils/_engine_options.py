@@ -7,6 +7,7 @@ This plugin util is private to the collection.
 
 from __future__ import annotations
 
+from ansible_collections.onehop.llm.plugins.plugin_utils import _routes
 from ansible_collections.onehop.llm.plugins.plugin_utils._schema import Option
 
 SOCKET_DIRECTORY = "/run/onehop"
@@ -185,14 +186,8 @@ def model_keys(
             "route",
             "dict",
             "How the router treats the model.",
-            default={"unlisted": False},
-            keys=(
-                Option(
-                    "unlisted",
-                    "bool",
-                    "Whether C(/v1/models) leaves it out; it is served all the same.",
-                    default=False,
-                ),
-            ),
+            default=_routes.NOTHING_SAID,
+            keys=(*_routes.OPTIONS, _routes.WEIGHT),
+            example={"aliases": ["small"]},
         ),
     )

@@ -209,7 +209,6 @@ def plan(
         "url": f"{scheme}://{asked}:{given['port']}",
         "route": None,
         "health": GATEWAY.liveness_path,
-        "unlisted": True,
         "model": None,
         "settings": given["settings"] | flags,
         "extra_args": given["extra_args"],

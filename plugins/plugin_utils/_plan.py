@@ -20,6 +20,7 @@ from ansible_collections.onehop.llm.plugins.plugin_utils import (
     _edges,
     _gpu_host,
     _router,
+    _routes,
     _schema,
     _workers,
 )
@@ -86,12 +87,13 @@ def make(hosts: Iterable[Host], *, complete: bool = True) -> Plan:
         }
         _placement(host, problems)
         read.append((host, problems))
-    _add_routes(plan)
+    _add_routes(plan, {host.name: problems for host, problems in read})
     _edges.add(plan.hosts, read, complete=complete)
     for host, problems in read:
         router = plan.hosts[host.name]["router"]
         if complete:
             _collisions(plan.hosts[host.name], problems)
+            _check_routes(plan, host.name, problems)
         if complete and router and router["router_enable"]:
             _router.check(router, plan.routes, problems)
         plan.problems += problems.found
@@ -211,15 +213,22 @@ def _account_collisions(host: Mapping[str, Any], problems: Problems) -> None:
                     )
 
 
-def _add_routes(plan: Plan) -> None:
+def _add_routes(plan: Plan, problems: Mapping[str, Problems]) -> None:
     for name, host in plan.hosts.items():
         for worker in _workers_of(host):
-            if worker["route"] is None:
-                continue
-            route = plan.routes.setdefault(worker["name"], {"replicas": [], "unlisted": True})
-            replica = {key: worker[key] for key in ("unit", "health")}
-            route["replicas"].append({"host": name, "url": worker["route"], **replica})
-            route["unlisted"] = route["unlisted"] and worker["unlisted"]
+            if worker["route"] is not None:
+                _routes.add(plan.routes, name, worker, problems[name])
+
+
+def _check_routes(plan: Plan, host: str, problems: Problems) -> None:
+    """Names in the routes of a host's own models."""
+    routers = [one["router"] for one in plan.hosts.values() if one["router"]]
+    models = {*plan.routes, *(name for router in routers for name in router["router_models"])}
+    aliases = _routes.owners(plan.routes)
+    for worker in _workers_of(plan.hosts[host]):
+        if worker["route"] is not None:
+            where = f"{worker['variable']}.route"
+            _routes.check(worker["name"], where, worker["routing"], models, aliases, problems)
 
 
 def table(
@@ -232,31 +241,33 @@ def table(
     """
     router = plan["hosts"][host]["router"]
     edges = {name: edge for name, edge in router["edges"].items() if name not in without}
-    routes = _reached(plan, host, edges)
-    elsewhere = [name for name in plan["routes"] if name not in routes]
-    for name, model in router["router_models"].items():
-        upstream = {"url": model["url"], "headers": dict(model["headers"])}
-        routes[name] = {"upstreams": [upstream], "unlisted": model["unlisted"]}
-    return routes, elsewhere
-
-
-def edge_table(plan: Mapping[str, Any], host: str) -> dict[str, dict[str, Any]]:
-    """The routes of the edge of ``host``: those to its own workers."""
-    return _reached(plan, host, {})
-
-
-def _reached(
-    plan: Mapping[str, Any], host: str, edges: Mapping[str, Any]
-) -> dict[str, dict[str, Any]]:
-    routes = {}
+    routes: dict[str, dict[str, Any]] = {}
+    elsewhere = []
     for name, route in plan["routes"].items():
         upstreams = [
-            {"url": item["url"], "health": item["health"]}
+            _routes.upstream(item)
             if item["host"] == host
-            else _edges.upstream(edges[item["host"]], name, item["health"])
+            else _edges.upstream(edges[item["host"]], name, item)
             for item in route["replicas"]
             if item["host"] == host or item["host"] in edges
         ]
         if upstreams:
-            routes[name] = {"upstreams": upstreams, "unlisted": route["unlisted"]}
-    return routes
+            routes[name] = {"upstreams": upstreams, **_routes.settings(route)}
+        else:
+            elsewhere.append(name)
+    for name, model in router["router_models"].items():
+        routes[name] = {"upstreams": _router.upstreams(model), **_routes.settings(model)}
+    return routes, elsewhere
+
+
+def edge_table(plan: Mapping[str, Any], host: str) -> dict[str, dict[str, Any]]:
+    """The routes of the edge of ``host``: its own workers, by their names alone.
+
+    Whatever else is said of a route is the fronts' to heed, which also ask for the workers' health.
+    """
+    return {
+        name: {"upstreams": [{"url": item["url"]}]}
+        for name, route in plan["routes"].items()
+        for item in route["replicas"]
+        if item["host"] == host
+    }

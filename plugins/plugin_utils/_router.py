@@ -12,13 +12,51 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.onehop.llm.plugins.plugin_utils import _credentials, _schema
+from ansible_collections.onehop.llm.plugins.plugin_utils import _credentials, _routes, _schema
 from ansible_collections.onehop.llm.plugins.plugin_utils import _engine_options as shared
 from ansible_collections.onehop.llm.plugins.plugin_utils._problems import Problems
 from ansible_collections.onehop.llm.plugins.plugin_utils._schema import Option
 
 _VERSIONED = re.compile(r"/v1/?\Z")
 _SECRET_HEADERS = ("authorization", "x-api-key", "api-key", "proxy-authorization", "cookie")
+
+_UPSTREAM: tuple[Option, ...] = (
+    Option(
+        "url",
+        "url",
+        "Where the model is served: an absolute http, https or unix URL.",
+        default=None,
+    ),
+    Option(
+        "headers",
+        "map",
+        "Headers set on each request. Secrets by C(${cred:NAME}).",
+        default={},
+        key_type="header_name",
+        elements="str",
+        secret=True,
+    ),
+    Option("model", "route_name", "The model's name there, where it is another.", default=None),
+    Option("weight", "positive", "Its share of the requests beside others.", default=1),
+    Option(
+        "health",
+        "url_path",
+        "A path that answers 200 while it is well, asked all the time; only requests tell unless "
+        "given.",
+        default=None,
+        example="/health",
+    ),
+    Option(
+        "ca",
+        "file",
+        "PEM file of the authorities, or of the one server, to trust instead of the system's.",
+        default=None,
+    ),
+    Option("certificate", "file", "PEM file of the router's own certificate.", default=None),
+    Option("key", "file", "PEM file of that certificate's key.", default=None),
+    Option("server_name", "str", "The name in the server's certificate.", default=None),
+)
+"""Where a model is that others serve."""
 
 OPTIONS: tuple[Option, ...] = (
     Option(
@@ -55,17 +93,15 @@ OPTIONS: tuple[Option, ...] = (
         default={},
         key_type="route_name",
         keys=(
-            Option("url", "url", "Where the model is served: an absolute http, https or unix URL."),
+            *_UPSTREAM,
             Option(
-                "headers",
-                "map",
-                "Headers set on each request. Secrets by C(${cred:NAME}).",
-                default={},
-                key_type="header_name",
-                elements="str",
-                secret=True,
+                "upstreams",
+                "list",
+                "Several places that serve the model, each with the keys above, instead of them.",
+                default=[],
+                keys=_UPSTREAM,
             ),
-            Option("unlisted", "bool", "Whether C(/v1/models) leaves it out.", default=False),
+            *_routes.OPTIONS,
         ),
         example={
             "gpt-4o": {
@@ -91,6 +127,26 @@ OPTIONS: tuple[Option, ...] = (
                 "Models that the client may use; all of them unless given.",
                 default=None,
                 elements="route_name",
+            ),
+            Option(
+                "next_credential",
+                "credential_name",
+                "Another key of the same client, valid beside the first while that is being "
+                "replaced.",
+                default=None,
+            ),
+            Option(
+                "paths",
+                "list",
+                "Paths that the client may ask for, in place of O(router_allowed_paths).",
+                default=None,
+                elements="str",
+            ),
+            Option(
+                "max_concurrent_requests",
+                "count",
+                "Its requests at a time; 0 for no limit.",
+                default=0,
             ),
         ),
         example={"alice": {"credential": "alice_key"}},
@@ -119,9 +175,70 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "router_max_concurrent_requests",
         "count",
-        "Requests under way at a time over all models, after which the answer is 429; 0 for no "
-        "limit.",
+        "Requests under way at a time over all models, after which they wait or the answer is 429; 0 "
+        "for no limit.",
         default=0,
+    ),
+    Option(
+        "router_max_buffered_bytes",
+        "count",
+        "Bytes of request bodies held in memory at a time; 0 for no limit.",
+        default=1073741824,
+    ),
+    Option(
+        "router_max_queued_requests",
+        "count",
+        "Requests over a limit on concurrency that wait for their turn; the others get 429.",
+        default=0,
+    ),
+    Option(
+        "router_queue_seconds",
+        "count",
+        "How long a request may wait for its turn.",
+        default=10,
+    ),
+    Option(
+        "router_max_held_requests",
+        "count",
+        "Requests that wait for a model none of whose replicas is up, over all models.",
+        default=256,
+    ),
+    Option(
+        "router_hold_seconds",
+        "count",
+        "How long a request may wait for a replica that restarts, after which the answer is 503.",
+        default=30,
+    ),
+    Option(
+        "router_health_seconds",
+        "positive",
+        "Seconds between two looks at a replica's health.",
+        default=5,
+    ),
+    Option(
+        "router_answer_seconds",
+        "count",
+        "How long an engine may take until its answer begins, after which it is 504; 0 for no "
+        "limit, since a long prompt on a CPU takes many minutes.",
+        default=0,
+    ),
+    Option(
+        "router_idle_stream_seconds",
+        "count",
+        "How long an answer may pause before it is given up; 0 for no limit.",
+        default=0,
+    ),
+    Option(
+        "router_default_model",
+        "route_name",
+        "The model of requests that name none.",
+        default=None,
+    ),
+    Option(
+        "router_access_log",
+        "bool",
+        "Whether each request leaves a line of JSON, without its content, in the journal.",
+        default=True,
     ),
     Option(
         "router_drain_seconds",
@@ -169,22 +286,31 @@ def check(router: Mapping[str, Any], routes: Mapping[str, Any], problems: Proble
     """What a router's variables say of each other, and of the routes of all hosts."""
     credentials = router["router_credentials"]
     _check_listeners(router, problems)
+    models = {*routes, *router["router_models"]}
+    aliases = _routes.owners({**routes, **router["router_models"]})
+    known = {*models, *aliases}
     for name, key in router["router_client_keys"].items():
         where = f"router_client_keys.{name}"
-        if key["credential"] is not None and key["credential"] not in credentials:
-            problems.add(
-                f"{where}.credential",
-                "is not one of router_credentials",
-                f"Declare router_credentials.{key['credential']}",
-                key["credential"],
-            )
+        for one in ("credential", "next_credential"):
+            if key[one] is not None and key[one] not in credentials:
+                problems.add(
+                    f"{where}.{one}",
+                    "is not one of router_credentials",
+                    f"Declare router_credentials.{key[one]}",
+                    key[one],
+                )
         for model in key["models"] or []:
-            if model not in routes and model not in router["router_models"]:
+            if model not in known:
                 problems.add(
                     f"{where}.models",
                     f"names {model!r}, which nobody serves",
                     "Declare the model, or remove it here",
                 )
+    default = router["router_default_model"]
+    if default is not None and default not in known:
+        problems.add(
+            "router_default_model", "is a model that nobody serves", "Declare the model", default
+        )
     for name, model in router["router_models"].items():
         where = f"router_models.{name}"
         if name in routes:
@@ -194,21 +320,55 @@ def check(router: Mapping[str, Any], routes: Mapping[str, Any], problems: Proble
                 f"is served by our own host {host_name} under that name",
                 "Remove the entry: routes of own models come from the plan, or rename it",
             )
-        if model["url"] and _VERSIONED.search(model["url"]):
+        _routes.check(name, where, model, models, aliases, problems)
+        _check_places(where, model, credentials, problems)
+
+
+def _check_places(
+    where: str, model: Mapping[str, Any], credentials: Mapping[str, Any], problems: Problems
+) -> None:
+    given = [option.name for option in _UPSTREAM if model[option.name] != option.default]
+    if model["upstreams"] and given:
+        problems.add(
+            f"{where}.{given[0]}",
+            "stands beside upstreams",
+            "Write it in each of the upstreams, or write no upstreams",
+        )
+    if not model["upstreams"]:
+        _check_upstream(where, model, credentials, problems)
+    for index, upstream in enumerate(model["upstreams"]):
+        _check_upstream(f"{where}.upstreams[{index}]", upstream, credentials, problems)
+
+
+def _check_upstream(
+    where: str, upstream: Mapping[str, Any], credentials: Mapping[str, Any], problems: Problems
+) -> None:
+    url = upstream["url"]
+    if url is None:
+        problems.add(f"{where}.url", "is missing", "Write where the model is served")
+    elif _VERSIONED.search(url):
+        problems.add(
+            f"{where}.url",
+            "ends in /v1, and so does each request's path begin: it would be there twice",
+            "Write it without /v1",
+            url,
+        )
+    for name in ("ca", "certificate", "key", "server_name"):
+        if upstream[name] is not None and url is not None and not url.startswith("https:"):
+            problems.add(f"{where}.{name}", "is for https, and the url is not", "Write https", url)
+        if upstream[name] is not None and name != "server_name":
+            _credentials.check_references(f"{where}.{name}", upstream[name], credentials, problems)
+    if (upstream["certificate"] is None) != (upstream["key"] is None):
+        missing = "key" if upstream["key"] is None else "certificate"
+        problems.add(f"{where}.{missing}", "is missing", "Write certificate and key, or none")
+    for header, text in upstream["headers"].items():
+        _credentials.check_references(f"{where}.headers.{header}", text, credentials, problems)
+        if header.lower() in _SECRET_HEADERS and not _credentials.any_reference(text):
             problems.add(
-                f"{where}.url",
-                "ends in /v1, and so does each request's path begin: it would be there twice",
-                "Write it without /v1",
-                model["url"],
+                f"{where}.headers.{header}",
+                "holds a secret in plain text",
+                "Put it into router_credentials and refer to it: Bearer ${cred:NAME}",
             )
-        for header, text in model["headers"].items():
-            _credentials.check_references(f"{where}.headers.{header}", text, credentials, problems)
-            if header.lower() in _SECRET_HEADERS and not _credentials.any_reference(text):
-                problems.add(
-                    f"{where}.headers.{header}",
-                    "holds a secret in plain text",
-                    "Put it into router_credentials and refer to it: Bearer ${cred:NAME}",
-                )
 
 
 def _check_listeners(router: Mapping[str, Any], problems: Problems) -> None:
@@ -246,24 +406,52 @@ def config(router: dict[str, Any], routes: dict[str, dict[str, Any]]) -> dict[st
     ``routes`` is what :func:`_plan.table` gives for its host.
     """
     result: dict[str, Any] = {
-        "host": router["router_host"],
-        "port": router["router_port"],
-        "max_body_bytes": router["router_max_body_bytes"],
-        "max_concurrent_requests": router["router_max_concurrent_requests"],
-        "drain_seconds": router["router_drain_seconds"],
-        "allow_anonymous": router["router_allow_anonymous"],
-        "client_keys": {
-            name: _client(key) for name, key in sorted(router["router_client_keys"].items())
-        },
-        "models": {name: routes[name] for name in sorted(routes)},
+        name: router[f"router_{name}"]
+        for name in (
+            "host", "port", "max_body_bytes", "max_concurrent_requests", "max_buffered_bytes",
+            "max_queued_requests", "queue_seconds", "max_held_requests", "hold_seconds",
+            "health_seconds", "answer_seconds", "idle_stream_seconds", "drain_seconds",
+            "allow_anonymous", "access_log", "default_model",
+        )
+    }  # fmt: skip
+    result["client_keys"] = {
+        name: _client(key) for name, key in sorted(router["router_client_keys"].items())
     }
+    result["models"] = {name: _known_fallbacks(routes[name], routes) for name in sorted(routes)}
     if router["router_allowed_paths"] is not None:
         result["allowed_paths"] = list(router["router_allowed_paths"])
     return result
 
 
+def upstreams(model: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The places of a model that others serve, as the configuration has them."""
+    return [_upstream(one) for one in model["upstreams"] or [model]]
+
+
+def _upstream(said: Mapping[str, Any]) -> dict[str, Any]:
+    upstream = {"url": said["url"], "headers": dict(said["headers"])}
+    defaults = {option.name: option.default for option in _UPSTREAM}
+    for name in ("model", "weight", "health"):
+        if said[name] != defaults[name]:
+            upstream[name] = said[name]
+    names = ("ca", "certificate", "key", "server_name")
+    tls = {name: said[name] for name in names if said[name] is not None}
+    return {**upstream, "tls": tls} if tls else upstream
+
+
+def _known_fallbacks(route: dict[str, Any], routes: Mapping[str, Any]) -> dict[str, Any]:
+    """A route without the fallbacks that this router has no way to."""
+    if "fallbacks" not in route:
+        return route
+    return {**route, "fallbacks": [name for name in route["fallbacks"] if name in routes]}
+
+
 def _client(key: dict[str, Any]) -> dict[str, Any]:
-    client: dict[str, Any] = {"keys": [f"${{cred:{key['credential']}}}"]}
-    if key["models"] is not None:
-        client["models"] = list(key["models"])
+    names = [name for name in (key["credential"], key["next_credential"]) if name is not None]
+    client: dict[str, Any] = {"keys": [f"${{cred:{name}}}" for name in names]}
+    for name in ("models", "paths"):
+        if key[name] is not None:
+            client[name] = list(key[name])
+    if key["max_concurrent_requests"]:
+        client["max_concurrent_requests"] = key["max_concurrent_requests"]
     return client

@@ -43,7 +43,8 @@ class Option:
     """One variable or one key.
 
     ``type`` names a row of :data:`TYPES`. ``keys`` describe the entries of a ``dict``; for a
-    ``map`` (keys chosen by the user) they describe each value, and ``key_type`` the keys.
+    ``map`` (keys chosen by the user) or a ``list`` they describe each value, and ``key_type`` the
+    keys of a map.
     ``elements`` names the type of a list's or a plain map's values. ``shorthand`` is the key that a
     bare string stands for. ``secret`` values are never shown.
     """
@@ -173,6 +174,20 @@ TYPES: dict[str, Type] = {
     "str": Type("str", _str),
     "path": Type("str", _path),
     "url": Type("str", _url),
+    "url_path": Type(
+        "str",
+        _matching(
+            re.compile(r"/[!-~]*\Z"), "is not the path of a URL", "Write one such as /health"
+        ),
+    ),
+    "file": Type(
+        "str",
+        _matching(
+            re.compile(r"/[^\x00-\x1f\x7f]+\Z|\$\{cred:[^{}]+\}\Z"),
+            "is neither an absolute path nor a credential",
+            "Write a path that begins with /, or ${cred:NAME} for a credential's file",
+        ),
+    ),
     "label": Type(
         "str",
         _matching(
@@ -326,6 +341,11 @@ def _read_list(option: Option, value: Any, where: str, problems: Problems) -> li
         unfit = Unfit(f"is {_kind(value)}, not a list", "Write a list, such as [a, b]")
         _note(problems, where, unfit, value, secret=_secret(option))
         return list(option.default or [])
+    if option.keys:
+        return [
+            _read_dict(option, item, f"{where}[{index}]", problems)
+            for index, item in enumerate(value)
+        ]
     result = []
     for index, item in enumerate(value):
         try:

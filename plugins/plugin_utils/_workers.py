@@ -100,7 +100,7 @@ def _worker(
         "open_files_limit": variables[f"{role}_open_files_limit"],
         "start_timeout": model["start_timeout"] or variables[f"{role}_start_timeout"],
         **{section: model[section] for section in runtime.SECTIONS},
-        "unlisted": model["route"]["unlisted"],
+        "routing": model["route"],
         "after": [],
         "requires": [],
     }

@@ -23,7 +23,6 @@ from onehop_router.errors import KINDS, Refusal, render, speaks_anthropic
 from onehop_router.framing import RequestHead, parse_head
 from onehop_router.headers import AnswerHead, AnswerWriter
 from onehop_router.lifecycle import exposure, is_loopback
-from onehop_router.limits import Limits
 from onehop_router.paths import DEFAULT_ALLOWED_PATHS, AllowedPaths, pattern_fault, split_path
 from onehop_router.pool import Upstream
 from onehop_router.routing import Route, Table, build_table
@@ -186,8 +185,8 @@ def test_the_default_paths_serve_inference_and_nothing_else():
 
 
 def test_keyring():
-    ring = Keyring([("one", Identity("a", None)), ("zwei ü", Identity("b", frozenset({"m"})))])
-    assert ring.identify({b"authorization": b"Bearer one"}) == ("a", None)
+    ring = Keyring([("one", Identity("a")), ("zwei ü", Identity("b", frozenset({"m"})))])
+    assert ring.identify({b"authorization": b"Bearer one"}) == Identity("a")
     who = ring.identify({b"x-api-key": "zwei ü".encode()})
     assert who and who.name == "b"
     assert who.may_use("m") and not who.may_use("n")
@@ -260,27 +259,6 @@ def test_https_upstreams_are_called_by_their_own_name():
     assert routes["own"].targets[0].host == b"api.example"
     assert routes["set"].targets[0].host == b"other"
     assert routes["plain"].targets[0].host is None
-
-
-# -- limits
-
-
-def test_limits():
-    limits = Limits()
-    for dummy in range(100):
-        limits.enter()
-    limits.max_active = 100
-    with pytest.raises(Refusal):
-        limits.enter()
-    limits.leave()
-    limits.enter()
-    assert limits.active == 100
-    limits.max_held_bytes = 10
-    limits.hold(10)
-    with pytest.raises(Refusal):
-        limits.hold(1)
-    limits.release(10)
-    assert limits.held_bytes == 0
 
 
 # -- answers

@@ -135,7 +135,7 @@ def test_a_mode_that_somebody_changed_is_mended(home: Path) -> None:
 def test_damaged_keys_are_told(home: Path) -> None:
     home.mkdir(parents=True)
     (home / "keys.json").write_text("{")
-    with pytest.raises(_edge_keys.EdgeKeyError, match="is damaged. Remove it"):
+    with pytest.raises(_edge_keys.EdgeKeyError, match=r"is damaged\. Remove it"):
         keys()
 
 

@@ -15,6 +15,7 @@ from onehop_router import config_reader
 
 GOLDEN = Path(__file__).parent / "golden"
 MODEL = {"llama_cpp_models": {"m": {"port": 18001}}}
+REPLICA = {"health": "/health", "weight": 1}
 KEYS = {"front": ["sha256:" + "a" * 64], "gpu2": ["sha256:" + "b" * 64]}
 
 
@@ -60,11 +61,19 @@ def test_a_front_reaches_a_model_of_another_host_by_its_edge() -> None:
 
 
 def test_replicas_on_two_hosts_are_one_route() -> None:
-    plan = made(gpu("gpu1"), gpu("gpu2", router_edge_address="gpu2.internal"), front())
-    assert [item["url"] for item in upstreams(plan, "front")] == [
-        "https://192.0.2.11:8443/route/m",
-        "https://gpu2.internal:8443/route/m",
+    big = {"m": {"port": 18001, "route": {"weight": 3, "aliases": ["small"]}}}
+    small = {"m": {"port": 18001, "route": {"aliases": ["small"]}}}
+    plan = made(
+        gpu("gpu1", llama_cpp_models=small),
+        gpu("gpu2", llama_cpp_models=big, router_edge_address="gpu2.internal"),
+        front(),
+    )
+    assert [(item["url"], item.get("weight")) for item in upstreams(plan, "front")] == [
+        ("https://192.0.2.11:8443/route/m", None),
+        ("https://gpu2.internal:8443/route/m", 3),
     ]
+    assert _plan.table(plan, "front")[0]["m"]["aliases"] == ["small"]
+    assert "aliases" not in _plan.edge_table(plan, "gpu1")["m"]
 
 
 def test_hosts_that_serve_and_route_have_both() -> None:
@@ -126,13 +135,13 @@ def test_a_host_without_an_address_is_reached_by_its_name() -> None:
 
 def test_a_models_name_is_one_segment_of_the_path() -> None:
     edge = made(gpu(), front())["hosts"]["front"]["router"]["edges"]["gpu1"]
-    found = _edges.upstream(edge, "org/a model?ü", "/health")["url"]
+    found = _edges.upstream(edge, "org/a model?ü", REPLICA)["url"]
     assert found == "https://192.0.2.11:8443/route/org%2Fa%20model%3F%C3%BC"
 
 
 def test_a_health_path_that_edges_do_not_let_through_is_not_asked() -> None:
     edge = made(gpu(), front())["hosts"]["front"]["router"]["edges"]["gpu1"]
-    assert "health" not in _edges.upstream(edge, "m", "/liveness")
+    assert "health" not in _edges.upstream(edge, "m", {**REPLICA, "health": "/liveness"})
 
 
 def test_a_given_certificate_is_checked_by_authorities() -> None:
@@ -239,7 +248,7 @@ def test_golden_edge() -> None:
 def test_the_router_itself_takes_the_configurations() -> None:
     plan = made(gpu(), front(), both("gpu2"))
     for host in ("gpu1", "gpu2"):
-        keys = {name: KEYS["front"] for name in plan["hosts"][host]["edge"]["fronts"]}
+        keys = dict.fromkeys(plan["hosts"][host]["edge"]["fronts"], KEYS["front"])
         keys[plan["hosts"][host]["edge"]["fronts"][-1]] = KEYS["gpu2"]
         text = _install.edge(plan, host, "/e", keys).rendered["files"][0]["content"]
         config = config_reader.parse(text, None)

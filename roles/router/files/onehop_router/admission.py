@@ -34,7 +34,7 @@ class Admission(NamedTuple):
 def admit(head: RequestHead, table: Table) -> Answer | Admission:
     """The order of checks: open paths, key, own paths, path, size, model in the path.
 
-    Raises Refusal. The concurrency limit comes after this, the body after that.
+    Raises Refusal and auth.Unverified. The limits come after this, the body after that.
     """
     path = head.path
     if path == "/health":
@@ -53,7 +53,8 @@ def admit(head: RequestHead, table: Table) -> Answer | Admission:
         _read_only(head)
         body = table.show_model("/".join(split.segments[2:]), who)
         return Answer(200, body, (("Content-Type", _JSON),))
-    if table.allowed is not None and not table.allowed.match(split.segments):
+    allowed = table.allowed if who.paths is None else who.paths
+    if allowed is not None and not allowed.match(split.segments):
         raise Refusal("unknown_path", "This path is not served here.")
     limit = table.config.max_body_bytes
     if limit and head.length is not None and head.length > limit:

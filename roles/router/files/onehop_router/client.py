@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 
 from .admission import Admission, Answer, admit, too_large
 from .answers import write_answer
+from .auth import Unverified
 from .body import find_model
 from .errors import Refusal, render
 from .exchange import Exchange
@@ -78,6 +79,7 @@ class ClientConnection(asyncio.Protocol):
         self._exchange: Exchange | None = None
         self._admission: Admission | None = None
         self._streaming = False
+        self._verifying = False
         self._body: bytes | bytearray = b""
         self._body_bytes = 0
         self._full = False
@@ -203,9 +205,9 @@ class ClientConnection(asyncio.Protocol):
         """One step on the inbox; False when it needs more bytes, or has to wait."""
         if self._reading is Reading.HEAD and not self._full:
             return self._read_head()
-        if self._reading is Reading.BODY:
+        if self._reading is Reading.BODY and not self._verifying:
             return self._read_body()
-        if self._reading in (Reading.HEAD, Reading.EARLY):
+        if self._reading in (Reading.HEAD, Reading.EARLY, Reading.BODY):
             # It waits for the end of this answer, or for the client to read the last one.
             if len(self._inbox) > MAX_EARLY_BYTES and not self._held_early:
                 self._held_early = True
@@ -234,6 +236,10 @@ class ClientConnection(asyncio.Protocol):
         self._body, self._body_bytes = b"", 0
         self._streaming = False
         self._expect_body()
+        self._judge(head, table)
+
+    def _judge(self, head: RequestHead, table: Table) -> None:
+        """Have admission decide about the request that has begun."""
         try:
             admission = admit(head, table)
             if isinstance(admission, Answer):
@@ -243,7 +249,13 @@ class ClientConnection(asyncio.Protocol):
             streamed = admission.route is not None and not is_short(head)
             if head.length and not streamed:
                 self._router.limits.check_room(head.length)
+            model = admission.route.name if admission.route is not None else None
+            limits = self._router.limits
+            limits.check(limits.gates(admission.identity.name, model))
             exchange = Exchange(self, self._router.limits, table, head, admission, self._request_id)
+        except Unverified as unverified:
+            self._verify(unverified.token)
+            return
         except Refusal as refusal:
             self.refuse(refusal)
             return
@@ -257,6 +269,22 @@ class ClientConnection(asyncio.Protocol):
             assert admission.route is not None
             self._streaming = True
             exchange.start(admission.route, None)
+
+    def _verify(self, token: bytes) -> None:
+        """Find out whose key this is, which takes a while; the request waits unread."""
+        head = self._head
+
+        def verified() -> None:
+            self._verifying = False
+            if self._head is head and head is not None and not self._transport.is_closing():
+                self._judge(head, self._table)
+                self._advance()
+
+        try:
+            self._router.verifier.verify(self._table.keys, token, verified)
+            self._verifying = True
+        except Refusal as refusal:
+            self.refuse(refusal)
 
     def _read_body(self) -> bool:
         assert self._decoder is not None

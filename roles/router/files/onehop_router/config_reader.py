@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from .auth import hash_fault
 from .config import (
     ClientKeyConfig,
     Config,
@@ -214,6 +215,8 @@ class ConfigReader(ValueReader):
             self.bad_secret(path, "the key holds a control character or a line end")
         elif key != key.strip(" \t"):
             self.bad_secret(path, "the key begins or ends with a space, which no client can send")
+        elif self.expands and (fault := hash_fault(key)) is not None:
+            self.bad_secret(path, fault)
 
     def _models_of_key(self, path: str, value: object) -> tuple[str, ...] | None:
         return None if value is None else self.names(path, value)

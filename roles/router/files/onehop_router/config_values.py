@@ -74,6 +74,7 @@ class ValueReader:
     def __init__(self, environ: Mapping[str, str] | None) -> None:
         self.problems: list[str] = []
         self._environ = environ
+        self.expands = environ is not None
 
     def bad(self, path: str, value: object, problem: str) -> None:
         """Note a problem with a value that may be shown."""

@@ -44,6 +44,7 @@ KINDS: dict[str, Kind] = {
     "unsupported_content_encoding": Kind(415, *_BAD),
     "expectation_failed": Kind(417, *_BAD),
     "concurrency_limit": Kind(429, "rate_limit_error", "rate_limit_error", _RETRY),
+    "queue_full": Kind(429, "rate_limit_error", "rate_limit_error", _RETRY),
     "buffer_limit": Kind(429, "rate_limit_error", "rate_limit_error", _RETRY),
     "head_too_large": Kind(431, *_BAD),
     "internal_error": Kind(500, "server_error", "api_error"),

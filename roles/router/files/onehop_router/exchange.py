@@ -16,7 +16,7 @@ from .admission import Admission
 from .errors import Refusal
 from .framing import RequestHead
 from .headers import AnswerHead, AnswerWriter, write_informational, write_request
-from .limits import Limits
+from .limits import Gates, Limits
 from .routing import Route, Table, Target
 from .upstream import Fields, UpstreamConnection
 
@@ -65,14 +65,15 @@ class Exchange:
         admission: Admission,
         request_id: str,
     ) -> None:
-        """Takes a slot. Raises Refusal (429) when there is none."""
-        limits.enter()
         self.to_head = head.method == b"HEAD"
         self.request_id = request_id
         self.over = False
         self.begun = False
         self._client = client
         self._limits = limits
+        # What it has to pass, and whether it has.
+        self._gates: Gates = ()
+        self._entered = False
         self._table = table
         self._request = head
         self._admission = admission
@@ -105,7 +106,25 @@ class Exchange:
         self._route = route
         self._body = body
         self._sent_all = body is not None
+        self._gates = self._limits.gates(self._admission.identity.name, route.name)
+        try:
+            if self._limits.enter(self._gates, self):
+                self.admitted()
+        except Refusal as refusal:
+            self._refuse(refusal)
+
+    # -- from the limits (limits.Waiter)
+
+    def admitted(self) -> None:
+        """There is room for this request now."""
+        self._entered = True
         self._dispatch()
+
+    def refused(self, refusal: Refusal) -> None:
+        """There was no room for too long."""
+        self._refuse(refusal)
+
+    # -- from the client, once it has started
 
     def upload(self, pieces: list[bytes], last: bool) -> None:
         """Pieces of a streamed body, and whether they are the last ones."""
@@ -342,7 +361,10 @@ class Exchange:
         self._waiting = []
         self._let_go_of_body()
         self._aim(None)
-        self._limits.leave()
+        if self._entered:
+            self._limits.leave(self._gates)
+        else:
+            self._limits.give_up(self)
 
     def _who(self) -> str:
         name = self._route.name if self._route is not None else ""

@@ -8,7 +8,7 @@ and the connection's own fields are written here.
 
 from __future__ import annotations
 
-from .auth import KEY_HEADERS
+from .auth import KEY_HEADERS, without_key_protocol
 from .framing import RequestHead
 
 # Fields of one connection, not of the message (RFC 9110, 7.6.1, and two from habit).
@@ -82,6 +82,11 @@ def write_request(
         dropped = dropped | KEY_HEADERS
     if head.connection:
         dropped = dropped | head.connection
+    if strip_keys and head.upgrade is not None:
+        dropped = dropped | {b"sec-websocket-protocol"}
+        protocols = without_key_protocol(head.first.get(b"sec-websocket-protocol", b""))
+        if protocols:
+            lines.append(b"Sec-WebSocket-Protocol: %b\r\n" % protocols)
     for lower, name, value in head.fields:
         if lower not in _OWN and lower not in dropped:
             lines.append(b"%b: %b\r\n" % (name, value))

@@ -17,6 +17,7 @@ from .limits import Limits
 from .pool import Upstream
 from .routing import build_table
 from .urls import Address
+from .verification import Verifier
 
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 
@@ -46,11 +47,12 @@ class Router:
 
     def __init__(self, config: Config, timeouts: Timeouts | None = None) -> None:
         self.timeouts = timeouts or Timeouts()
-        self.limits = Limits()
         self.clients: set[ClientConnection] = set()
         self.draining = False
         self._loop = asyncio.get_running_loop()
         self.now = self._loop.time
+        self.limits = Limits(self.now)
+        self.verifier = Verifier()
         self._upstreams: dict[Address, Upstream] = {}
         self._tls: ssl.SSLContext | None
         self._id_prefix = os.urandom(8).hex()
@@ -76,8 +78,7 @@ class Router:
         # Certificates may have been renewed as well.
         self._tls = None
         self.table = table
-        self.limits.max_active = config.max_concurrent_requests
-        self.limits.max_held_bytes = config.max_buffered_bytes
+        self.limits.configure(config)
 
     def connection(self) -> ClientConnection:
         """The protocol of a connection just accepted."""
@@ -116,6 +117,7 @@ class Router:
             client.abort()
         for upstream in self._upstreams.values():
             upstream.abort_all()
+        self.verifier.stop()
 
     def _sweep(self) -> None:
         self._sweeper = self._loop.call_later(self.timeouts.sweep, self._sweep)
@@ -124,6 +126,7 @@ class Router:
             upstream.sweep(now)
         for client in list(self.clients):
             client.sweep(now)
+        self.limits.sweep(now)
 
     def _tls_context(self) -> ssl.SSLContext:
         # Made once and only when wanted: it reads the system's certificates.

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from .auth import Identity, Keyring
-from .config import Config
+from .config import ClientKeyConfig, Config
 from .errors import unknown_model
 from .headers import ConfiguredHeaders
 from .paths import AllowedPaths
@@ -109,6 +109,14 @@ class Table:
         return {"id": name, "object": "model", "created": self.created, "owned_by": "onehop"}
 
 
+def _identity(name: str, client: ClientKeyConfig) -> Identity:
+    return Identity(
+        name,
+        None if client.models is None else frozenset(client.models),
+        None if client.paths is None else AllowedPaths(client.paths),
+    )
+
+
 def build_table(config: Config, upstream_at: Callable[[Address], Upstream]) -> Table:
     """The table of a configuration whose secrets are expanded.
 
@@ -122,8 +130,9 @@ def build_table(config: Config, upstream_at: Callable[[Address], Upstream]) -> T
         )
         routes[name] = Route(name, targets, model.unlisted)
     keys = Keyring(
-        (key, Identity(name, None if one.models is None else frozenset(one.models)))
+        (key, who)
         for name, one in config.client_keys.items()
+        for who in (_identity(name, one),)
         for key in one.keys
     )
     return Table(config, keys, routes, int(time.time()))
