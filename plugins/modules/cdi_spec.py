@@ -106,7 +106,7 @@ problems:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.onehop.llm.plugins.module_utils import _cdi
+from ansible_collections.onehop.llm.plugins.module_utils import _cdi_devices, _cdi_plan
 from ansible_collections.onehop.llm.plugins.module_utils._owned import Owned
 
 
@@ -119,7 +119,7 @@ def main():
         },
         supports_check_mode=True,
     )
-    plan = _cdi.Plan(module.run_command, Owned(module.params["owner"]))
+    plan = _cdi_plan.Plan(module.run_command, Owned(module.params["owner"]))
     if module.params["state"] == "present":
         plan.present()
     else:
@@ -139,7 +139,7 @@ def main():
         changed=bool(diff),
         diff=diff,
         devices=list(registry.devices),
-        default=_cdi.default_devices(registry.devices),
+        default=_cdi_devices.default_devices(registry.devices),
         generated=plan.made,
         problems=registry.problems,
     )

@@ -19,11 +19,9 @@ author:
   - The OneHop authors (@onehop)
 extends_documentation_fragment:
   - onehop.llm._attributes
+  - onehop.llm._options.owner
+  - onehop.llm._options.watched
 options:
-  owner:
-    description: The role on whose list the file with the logins goes.
-    type: str
-    required: true
   account:
     description: The account. It has to linger.
     type: str
@@ -50,11 +48,6 @@ options:
     description: Seconds to wait until all are there.
     type: int
     default: 14400
-  phase:
-    description: Filled in by the action plugin, which asks again and again to show progress.
-    type: str
-    choices: [all, begin, watch]
-    default: all
 seealso:
   - module: onehop.llm.linger
   - module: onehop.llm.worker_units

@@ -23,11 +23,9 @@ author:
   - The OneHop authors (@onehop)
 extends_documentation_fragment:
   - onehop.llm._attributes
+  - onehop.llm._options.owner
+  - onehop.llm._options.announced
 options:
-  owner:
-    description: The role on whose list the drop-in goes, so that it can be removed with it.
-    type: str
-    required: true
   user:
     description: The account.
     type: str
@@ -39,11 +37,6 @@ options:
     description: Files that a unit of the account may have open.
     type: int
     default: 1048576
-  phase:
-    description: Filled in by the action plugin, which says what stops before it does.
-    type: str
-    choices: [all, look]
-    default: all
 seealso:
   - module: onehop.llm.system_account
   - module: onehop.llm.subid_range

@@ -19,11 +19,8 @@ author:
   - The OneHop authors (@onehop)
 extends_documentation_fragment:
   - onehop.llm._attributes
+  - onehop.llm._options.owner
 options:
-  owner:
-    description: The role on whose list the files go, so that they can be removed with it.
-    type: str
-    required: true
   name:
     description: What the repository is called on the host.
     type: str

@@ -19,11 +19,8 @@ author:
   - The OneHop authors (@onehop)
 extends_documentation_fragment:
   - onehop.llm._attributes.reads
+  - onehop.llm._options.plan
 options:
-  plan:
-    description: The plan of M(onehop.llm.model_specs).
-    type: dict
-    required: true
   roles:
     description: The roles to look at the host for; all that the plan has for it unless given.
     type: list
@@ -187,7 +184,9 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.onehop.llm.plugins.module_utils import (
     _accounts,
-    _cdi,
+    _cdi_devices,
+    _cdi_plan,
+    _cdi_registry,
     _owned,
     _packages,
     _podman,
@@ -369,9 +368,11 @@ def main():
     missing += list(pythons(needs["pythons"], module.run_command))
     if needs["devices"]:
         # What this run would generate counts as there.
-        plan = _cdi.Plan(module.run_command, _owned.Owned("gpu_host")).present()
+        plan = _cdi_plan.Plan(module.run_command, _owned.Owned("gpu_host")).present()
         missing += plan.failures
-        missing += _cdi.complaints(needs["devices"], _cdi.Registry(), plan.registry().devices)
+        missing += _cdi_devices.complaints(
+            needs["devices"], _cdi_registry.Registry(), plan.registry().devices
+        )
     if module.check_mode:
         # Earlier plays of the same run may make these, which check mode did not do.
         for sentence in missing:

@@ -19,11 +19,8 @@ author:
   - The OneHop authors (@onehop)
 extends_documentation_fragment:
   - onehop.llm._attributes
+  - onehop.llm._options.owner
 options:
-  owner:
-    description: The role on whose list the directory goes, so that it can be removed with it.
-    type: str
-    required: true
   source:
     description: An http or https address that the host fetches, or a path on the controller.
     type: str

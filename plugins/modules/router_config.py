@@ -22,11 +22,8 @@ author:
 extends_documentation_fragment:
   - onehop.llm._attributes
   - onehop.llm._rendered
+  - onehop.llm._options.plan
 options:
-  plan:
-    description: The plan of M(onehop.llm.model_specs).
-    type: dict
-    required: true
   facts:
     description: RV(onehop.llm.preflight#module:facts). Needed unless O(phase=withdraw).
     type: dict

@@ -23,6 +23,7 @@ author:
   - The OneHop authors (@onehop)
 extends_documentation_fragment:
   - onehop.llm._attributes
+  - onehop.llm._options.announced
 options:
   user:
     description: The account.
@@ -45,11 +46,6 @@ options:
     type: dict
     required: true
     suboptions: *range
-  phase:
-    description: Filled in by the action plugin, which says what stops before it does.
-    type: str
-    choices: [all, look]
-    default: all
 seealso:
   - module: onehop.llm.system_account
   - module: onehop.llm.linger

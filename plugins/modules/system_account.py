@@ -21,11 +21,8 @@ author:
   - The OneHop authors (@onehop)
 extends_documentation_fragment:
   - onehop.llm._attributes
+  - onehop.llm._options.owner
 options:
-  owner:
-    description: The role on whose list the account goes, so that it can be removed with it.
-    type: str
-    required: true
   group:
     description: The group.
     type: str

@@ -22,6 +22,7 @@ author:
   - The OneHop authors (@onehop)
 extends_documentation_fragment:
   - onehop.llm._attributes
+  - onehop.llm._options.watched
 options:
   units:
     description: RV(onehop.llm.worker_units#module:units), in the order in which they start.
@@ -50,11 +51,6 @@ options:
         RV(unready), for a later task to fail with.
     type: bool
     default: true
-  phase:
-    description: Filled in by the action plugin, which asks again and again to show progress.
-    type: str
-    choices: [all, begin, watch]
-    default: all
 seealso:
   - module: onehop.llm.worker_units
 """

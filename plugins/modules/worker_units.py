@@ -22,14 +22,11 @@ author:
 extends_documentation_fragment:
   - onehop.llm._attributes
   - onehop.llm._rendered
+  - onehop.llm._options.plan
 options:
   engine:
     description: The role of the engine, such as V(llama_cpp).
     type: str
-    required: true
-  plan:
-    description: The plan of M(onehop.llm.model_specs).
-    type: dict
     required: true
   facts:
     description: RV(onehop.llm.preflight#module:facts).

@@ -94,7 +94,7 @@ def role_options(role: str, title: str, image: str) -> tuple[Option, ...]:
             "name the account is its owner's, and only checked.",
             default=role,
         ),
-        Option(f"{role}_uid", "positive", "Its uid; a free one unless given.", default=None),
+        Option(f"{role}_uid", "id", "Its uid; a free one unless given.", default=None),
         Option(
             f"{role}_group",
             "account",
@@ -103,7 +103,7 @@ def role_options(role: str, title: str, image: str) -> tuple[Option, ...]:
         ),
         Option(
             f"{role}_gid",
-            "positive",
+            "id",
             f"The group's gid; O({role}_uid) unless given, or else a free one.",
             default=None,
         ),
@@ -121,14 +121,14 @@ def role_options(role: str, title: str, image: str) -> tuple[Option, ...]:
         ),
         Option(
             f"{role}_subuid_start",
-            "positive",
+            "id",
             "First of the uids that its containers' users map to; a free range unless given.",
             default=None,
         ),
         Option(f"{role}_subuid_count", "positive", "How many these are.", default=65536),
         Option(
             f"{role}_subgid_start",
-            "positive",
+            "id",
             f"First of the gids; O({role}_subuid_start) unless given.",
             default=None,
         ),

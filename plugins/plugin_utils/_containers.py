@@ -7,6 +7,7 @@ This plugin util is private to the collection.
 
 from __future__ import annotations
 
+import itertools
 import posixpath
 import re
 import shlex
@@ -17,7 +18,7 @@ from ansible_collections.onehop.llm.plugins.plugin_utils import (
     _container_options,
     _credentials,
 )
-from ansible_collections.onehop.llm.plugins.plugin_utils._engines import Engine
+from ansible_collections.onehop.llm.plugins.plugin_utils._engines import Engine, Model
 from ansible_collections.onehop.llm.plugins.plugin_utils._problems import Problems
 
 SECTIONS = _container_options.SECTIONS
@@ -25,15 +26,22 @@ SECTIONS = _container_options.SECTIONS
 SECRETS_INSIDE = "/run/secrets"
 """Where a container finds its credentials."""
 
-_PATH = re.compile(r"(?:[A-Za-z0-9._-]+=)?(/[^:\x00-\x1f]*)\Z")
+_PATH = re.compile(r"(?:[A-Za-z0-9._-]+=)?(/[^\x00-\x1f]*)\Z")
 """A value that is a path, or a name with one: a LoRA adapter's, say."""
 _KERNEL = ("/dev", "/proc", "/sys", "/run/secrets")
 _MANAGED_KEYS = frozenset(
     ("ContainerName", "Entrypoint", "Exec", "Image", "Notify", "PublishPort", "Pull", "Rootfs")
 )
 _MANAGED_SERVICE_KEYS = frozenset(("ExecStart", "Group", "Type", "User"))
-_PUBLISHING = re.compile(r"--(net|network|publish|publish-all)(=|\Z)|-[pP]")
-"""Words of podman by which a worker would listen for the network."""
+_PUBLISHING = re.compile(r"--publish(-all)?(=|\Z)|-[diqt]*[pP]")
+"""Words of podman by which a worker would listen for the network; letters may stand together."""
+_NETWORK = re.compile(r"--net(?:work)?(?:=(.*))?\Z")
+_APART = frozenset(("none", "pasta", "private", "slirp4netns"))
+"""Networks of podman that nobody outside leads to a port of."""
+_SHARED = re.compile(r"host\Z|ns:|pasta:(.*,)?(-[tu]|--(tcp|udp)-ports)(?![,=]none)")
+"""Networks of a Quadlet in which a worker's port is one of the host's."""
+_LAST_ID = 2**32 - 2
+"""The one behind it stands for no id."""
 
 
 def read(engine: Engine, variables: Mapping[str, Any], problems: Problems) -> dict[str, Any]:
@@ -51,13 +59,26 @@ def read(engine: Engine, variables: Mapping[str, Any], problems: Problems) -> di
             )
     check_image(f"{role}_", None, variables[f"{role}_tag"], variables[f"{role}_digest"], problems)
     return {
-        "account": _account(role, variables),
+        "account": _account(role, variables, problems),
         "image_archives": variables[f"{role}_image_archives"],
         "registries": sorted(variables[f"{role}_registries"]),
     }
 
 
-def _account(role: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+def _account(role: str, variables: Mapping[str, Any], problems: Problems) -> dict[str, Any]:
+    account = _declared_account(role, variables)
+    for name, start, end in account_ranges(account):
+        if end - 1 > _LAST_ID:
+            problems.add(
+                f"{role}_{name}",
+                f"makes a range of {end - start} ids that ends behind {_LAST_ID}, the last there is",
+                "Write a lower one, or a smaller count",
+                start,
+            )
+    return account
+
+
+def _declared_account(role: str, variables: Mapping[str, Any]) -> dict[str, Any]:
     name = variables[f"{role}_user"]
     uid, start = variables[f"{role}_uid"], variables[f"{role}_subuid_start"]
     count = variables[f"{role}_subuid_count"]
@@ -86,34 +107,25 @@ def account_ranges(account: Mapping[str, Any]) -> Iterator[tuple[str, int, int]]
             yield f"{name}_start", given["start"], given["start"] + given["count"]
 
 
-def worker(
-    engine: Engine,
-    where: str,
-    model: Mapping[str, Any],
-    spec: Mapping[str, Any],
-    own: Mapping[str, Any],
-    variables: Mapping[str, Any],
-    problems: Problems,
-) -> dict[str, Any]:
-    """What a worker has beside what every worker has."""
-    role = engine.role
-    check_sections(where, model, problems)
-    found = image(role, where, model, variables, problems)
-    shown = volumes(engine, where, model["model"], spec["settings"], problems)
-    devices = model["devices"]
+def worker(model: Model, spec: Mapping[str, Any], problems: Problems) -> dict[str, Any]:
+    """What a worker has beside ``spec``, which is what every worker has."""
+    keys, account = model.keys, model.shared["account"]
+    check_sections(model.variable, keys, problems)
+    found = _image(model, problems)
+    shown = volumes(model.engine, model.variable, keys["model"], spec["settings"], problems)
     return {
-        "model": model["model"],
-        "account": own["account"]["name"],
-        "group": own["account"]["group"],
+        "model": keys["model"],
+        "account": account["name"],
+        "group": account["group"],
         "image": found,
-        "cache": own["account"]["cache"],
+        "cache": account["cache"],
         "volumes": shown,
-        "devices": variables[f"{role}_devices"] if devices is None else devices,
-        "shm_size": model["shm_size"],
+        "devices": model.of_role("devices") if keys["devices"] is None else keys["devices"],
+        "shm_size": keys["shm_size"],
         "liveness": {
-            key: variables[f"{role}_liveness_{key}"] for key in ("interval", "timeout", "retries")
+            key: model.of_role(f"liveness_{key}") for key in ("interval", "timeout", "retries")
         },
-        **secrets(spec["unit"], model["credentials"]),
+        **secrets(spec["unit"], keys["credentials"]),
     }
 
 
@@ -138,25 +150,23 @@ def secrets(unit: str, credentials: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def image(
-    role: str,
-    where: str,
-    model: Mapping[str, Any],
-    variables: Mapping[str, Any],
-    problems: Problems,
-) -> str:
+def _image(model: Model, problems: Problems) -> str:
     """The image of a model with its tag or digest; the model's own win over the role's."""
-    name = variables[f"{role}_image"]
-    check_image(f"{where}.", None, model["tag"], model["digest"], problems)
-    tag, digest = model["tag"], model["digest"]
+    tag, digest = model.keys["tag"], model.keys["digest"]
+    check_image(f"{model.variable}.", None, tag, digest, problems)
     if not tag and not digest:
-        tag, digest = variables[f"{role}_tag"], variables[f"{role}_digest"]
+        tag, digest = model.of_role("tag"), model.of_role("digest")
     if not tag and not digest:
         problems.add(
-            f"{role}_tag",
-            f"is missing, and {where} has neither tag nor digest",
+            f"{model.engine.role}_tag",
+            f"is missing, and {model.variable} has neither tag nor digest",
             "Write the version to run, such as v0.33.0; a tag that moves makes hosts differ",
         )
+    return image(model.of_role("image"), tag, digest)
+
+
+def image(name: str, tag: str | None, digest: str | None) -> str:
+    """An image's whole reference; a digest wins."""
     return f"{name}@{digest}" if digest else f"{name}:{tag}"
 
 
@@ -178,23 +188,28 @@ def check_sections(where: str, model: Mapping[str, Any], problems: Problems) -> 
         )
     for key in sorted(set(model["service_config"]) & _MANAGED_SERVICE_KEYS):
         problems.add(f"{where}.service_config.{key}", "is set by the role", "Remove it")
-    network = model["container_config"].get("Network")
-    if "host" in (network if isinstance(network, list) else [network]):
-        problems.add(
-            f"{where}.container_config.Network",
-            "would have the worker listen for everybody in reach",
-            "Remove it: the router is the way to a worker",
-            "host",
-        )
-    arguments = model["container_config"].get("PodmanArgs", [])
-    for line in arguments if isinstance(arguments, list) else [arguments]:
-        if any(_PUBLISHING.match(word) for word in _words(str(line))):
-            problems.add(
-                f"{where}.container_config.PodmanArgs",
-                "would have the worker listen for everybody in reach",
-                "Remove it: the router is the way to a worker",
-                line,
-            )
+    for key, opens in (("Network", _SHARED.match), ("PodmanArgs", _opens)):
+        given = model["container_config"].get(key, [])
+        for line in given if isinstance(given, list) else [given]:
+            if opens(str(line)):
+                problems.add(
+                    f"{where}.container_config.{key}",
+                    "would have the worker listen for everybody in reach",
+                    "Remove it: the router is the way to a worker",
+                    line,
+                )
+
+
+def _opens(arguments: str) -> bool:
+    """Whether words of podman lead others to a port of the worker."""
+    words = _words(arguments)
+    for word, following in itertools.zip_longest(words, words[1:], fillvalue=""):
+        network = _NETWORK.match(word)
+        if _PUBLISHING.match(word):
+            return True
+        if network and (following if network[1] is None else network[1]) not in _APART:
+            return True
+    return False
 
 
 def _words(text: str) -> list[str]:
@@ -221,6 +236,13 @@ def volumes(
                 "cannot be shown to a container",
                 "Put it elsewhere, such as below /srv; a path inside of the image goes into "
                 "extra_args",
+                path,
+            )
+        elif ":" in path:
+            problems.add(
+                variable,
+                "holds a colon, and Podman cannot mount such a path",
+                "Write another; what is no path of the host goes into extra_args",
                 path,
             )
     return found

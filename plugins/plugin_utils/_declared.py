@@ -11,14 +11,25 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.onehop.llm.plugins.plugin_utils._engines import Engine
+from ansible_collections.onehop.llm.plugins.plugin_utils import _schema
+from ansible_collections.onehop.llm.plugins.plugin_utils._engines import Container, Engine
+from ansible_collections.onehop.llm.plugins.plugin_utils._flags import arguments
 from ansible_collections.onehop.llm.plugins.plugin_utils._problems import Problems
+from ansible_collections.onehop.llm.plugins.plugin_utils._unit_text import quoted
 
 _SETTING = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 _SECTION_KEY = re.compile(r"[A-Za-z][A-Za-z0-9]*\Z")
 _LOWEST_PORT = 1024
 _SHORTEST = 3
 """Letters of a managed flag that a parser may take for the whole, and that are no flag themselves."""
+_LONGEST_WORD = 32 * 4096 - 1
+"""MAX_ARG_STRLEN of execve(2), without the NUL; a variable's name and value are one word."""
+_LONGEST_LINE = 1024 * 1024 - 1
+"""LONG_LINE_MAX of systemd, which loads no unit with a longer one."""
+_ROOM = 64 * 1024
+"""What of a line is left to the words of the role and of Podman's generator."""
+_SHORTER = "Write less, or put it into a file that the engine reads"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _ON_SHOW = "a secret, which every user of the host could read in the argument list"
 
 
@@ -36,8 +47,33 @@ def settings(engine: Engine, where: str, given: Mapping[str, Any], problems: Pro
             problems.add(f"{where}.{flag}", "is set by the role", engine.managed_instead[plain])
         elif plain in engine.secret_flags and value not in (None, False):
             problems.add(f"{where}.{flag}", f"is {_ON_SHOW}", engine.secret_flags[plain])
-        elif engine.dialect.joined and isinstance(value, list) and "" in value:
-            _empty_word(f"{where}.{flag}", problems)
+        else:
+            _words(f"{where}.{flag}", _arguments(engine, flag, value), problems)
+
+
+def _arguments(engine: Engine, flag: str, value: Any) -> list[str] | None:
+    """The words of one flag; ``None`` where its value has no words, as a date has not."""
+    try:
+        return arguments({flag: value}, engine.dialect)
+    except TypeError:
+        return None
+
+
+def _words(where: str, words: list[str] | None, problems: Problems) -> None:
+    """Note words that a unit or a process cannot be given."""
+    if words is None:
+        problems.add(where, "is no text, number, list or dictionary", "Write it in quotes")
+    elif any(_schema.NO_TEXT.search(word) for word in words):
+        problems.add(where, "contains a character that no unit can hold", _schema.NO_TEXT_MEND)
+    else:
+        longest = max((len(word.encode()) for word in words), default=0)
+        if longest > _LONGEST_WORD:
+            problems.add(
+                where,
+                f"makes a word of {longest} bytes, and Linux starts no program with one of more "
+                f"than {_LONGEST_WORD}",
+                _SHORTER,
+            )
 
 
 def _plain(flag: str) -> str:
@@ -47,9 +83,8 @@ def _plain(flag: str) -> str:
 
 def extra_args(engine: Engine, where: str, words: list[str], problems: Problems) -> None:
     """Verbatim, and yet no way to put a secret on show or a worker on the network."""
+    _words(where, words, problems)
     for word in words:
-        if not word and engine.dialect.joined:
-            _empty_word(where, problems)
         if not word.startswith("--"):
             continue
         flag = _plain(word.removeprefix("--").partition("=")[0])
@@ -69,15 +104,6 @@ def extra_args(engine: Engine, where: str, words: list[str], problems: Problems)
             )
 
 
-def _empty_word(where: str, problems: Problems) -> None:
-    # Seen with Quadlet 5.4 and 5.8: an empty word, and all words behind it, are lost.
-    problems.add(
-        where,
-        "holds an empty word, which Quadlet cannot pass on",
-        "Write settings with a single text, which is joined to its flag: chat-template: ''",
-    )
-
-
 def port(where: str, given: int | None, problems: Problems) -> None:
     """Note a port that an account cannot have."""
     if given is not None and given < _LOWEST_PORT:
@@ -95,18 +121,65 @@ def section(where: str, given: Mapping[str, Any], problems: Problems) -> None:
         if not _SECTION_KEY.match(key):
             problems.add(f"{where}.{key}", "is no key of a unit", "Write one such as Nice")
         items = value if isinstance(value, list) else [value]
-        if any(isinstance(item, Mapping) or "\n" in str(item) for item in items):
+        lines = [str(item) for item in items]
+        if any(isinstance(item, (Mapping, list)) for item in items) or any(
+            "\n" in line or "\r" in line for line in lines
+        ):
             problems.add(
                 f"{where}.{key}", "is no text on one line", "Write a text, or a list of them", value
+            )
+        elif any(line.endswith("\\") for line in lines):
+            problems.add(
+                f"{where}.{key}",
+                "ends in a backslash, which would make the next line a part of it",
+                "Remove it",
+                value,
+            )
+        elif any(_schema.NO_TEXT.search(line) for line in lines):
+            problems.add(
+                f"{where}.{key}", "contains a character that no unit can hold", _schema.NO_TEXT_MEND
+            )
+        elif any(len(line.encode()) > _LONGEST_LINE - _ROOM for line in lines):
+            problems.add(
+                f"{where}.{key}", f"is a line of more than {_LONGEST_LINE - _ROOM} bytes", _SHORTER
             )
 
 
 def environment(engine: Engine, where: str, given: Mapping[str, str], problems: Problems) -> None:
     """Note variables that would show a secret."""
-    for name in given:
+    for name, value in given.items():
         if name in engine.secret_environment:
             problems.add(
                 f"{where}.{name}",
                 "is a secret, which every user of the host could read in the unit",
                 engine.secret_environment[name],
             )
+        _words(f"{where}.{name}", [f"{name}={value}"], problems)
+
+
+def line(engine: Engine, spec: Mapping[str, Any], problems: Problems) -> None:
+    """Note a worker whose words are together more than a line of a unit can hold.
+
+    A container's environment and mounts are words of the same line.
+    """
+    try:
+        words = engine.command_line(spec)
+    except TypeError:
+        # Such a value has been noted.
+        return
+    if isinstance(engine.runtime, Container):
+        words += [f"--env={name}={text}" for name, text in spec["environment"].items()]
+        words += [f"-v={path}:{path}:ro" for path in spec["volumes"]]
+    size = sum(map(_written, words))
+    if size > _LONGEST_LINE - _ROOM:
+        problems.add(
+            spec["variable"],
+            f"makes a line of {size} bytes in its unit, and {_LONGEST_LINE - _ROOM} are the most",
+            _SHORTER,
+        )
+
+
+def _written(word: str) -> int:
+    """The bytes of a word in a unit, and of the space behind it; four for a control character."""
+    text = quoted(word, command=True)
+    return len(text.encode("utf-8", "replace")) + 3 * len(_CONTROL.findall(text)) + 1

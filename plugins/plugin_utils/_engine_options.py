@@ -7,6 +7,8 @@ This plugin util is private to the collection.
 
 from __future__ import annotations
 
+from typing import Any
+
 from ansible_collections.onehop.llm.plugins.plugin_utils import _routes
 from ansible_collections.onehop.llm.plugins.plugin_utils._schema import Option
 
@@ -43,6 +45,33 @@ def section(name: str, title: str) -> Option:
     return Option(name, "map", doc, default={}, key_type="str", elements="json")
 
 
+def flags(name: str, doc: str, example: Any = None) -> Option:
+    """A dictionary of a command line's flags."""
+    return Option(name, "map", doc, default={}, key_type="str", elements="json", example=example)
+
+
+EXTRA_ARGS = Option(
+    "extra_args",
+    "list",
+    "Words put at the end of the command line, as they are.",
+    default=[],
+    elements="str",
+)
+
+
+def environment(name: str, doc: str) -> Option:
+    """A dictionary of environment variables."""
+    return Option(
+        name,
+        "map",
+        doc,
+        default={},
+        key_type="environment_name",
+        elements="environment_value",
+        secret=True,
+    )
+
+
 def credentials(name: str, doc: str, more: tuple[Option, ...] = ()) -> Option:
     """A dictionary of secrets; ``more`` are keys beside where the secret comes from."""
     return Option(
@@ -67,23 +96,13 @@ def role_options(role: str, title: str, *, sockets: bool = True) -> tuple[Option
             "if no model were declared.",
             default=True,
         ),
-        Option(
+        flags(
             f"{role}_model_settings",
-            "map",
             "Command-line flags of the engine for every model, without the leading dashes. A "
             "model's own C(settings) win.",
-            default={},
-            key_type="str",
-            elements="json",
         ),
-        Option(
-            f"{role}_environment",
-            "map",
-            "Environment variables for every model. A model's own win.",
-            default={},
-            key_type="environment_name",
-            elements="environment_value",
-            secret=True,
+        environment(
+            f"{role}_environment", "Environment variables for every model. A model's own win."
         ),
         Option(
             f"{role}_environment_file",
@@ -143,31 +162,15 @@ def model_keys(
             _PORT + (_OR_SOCKET if sockets else ""),
             default=None,
         ),
-        Option(
+        flags(
             "settings",
-            "map",
             "Command-line flags of the engine, without the leading dashes. V(true) is the bare "
             "flag, V(false) its negation, a list is given as the engine wants it, a dictionary "
             "as JSON, V(null) not at all. C(${cred:NAME}) is the path of a credential.",
-            default={},
-            key_type="str",
-            elements="json",
         ),
-        Option(
-            "extra_args",
-            "list",
-            "Words put at the end of the command line, as they are.",
-            default=[],
-            elements="str",
-        ),
-        Option(
-            "environment",
-            "map",
-            "Environment variables. C(${cred:NAME}) is the path of a credential.",
-            default={},
-            key_type="environment_name",
-            elements="environment_value",
-            secret=True,
+        EXTRA_ARGS,
+        environment(
+            "environment", "Environment variables. C(${cred:NAME}) is the path of a credential."
         ),
         Option(
             "environment_file",

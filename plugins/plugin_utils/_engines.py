@@ -148,6 +148,24 @@ class Engine:
         return [*(fill(spec, word) for word in self.words), *flags, *spec["extra_args"]]
 
 
+@dataclass(frozen=True)
+class Model:
+    """A model as a host declares it, with what is declared for all models of its engine there."""
+
+    engine: Engine
+    variable: str
+    """The variable that declares it."""
+    keys: Mapping[str, Any]
+    role: Mapping[str, Any]
+    """The variables of its engine's role."""
+    shared: Mapping[str, Any]
+    """What the engine's workers have in common, as the ``read`` of what runs them made it."""
+
+    def of_role(self, name: str) -> Any:
+        """The role's variable of this name, without the role's prefix."""
+        return self.role[f"{self.engine.role}_{name}"]
+
+
 def fill(spec: Mapping[str, Any], text: str) -> str:
     """``text`` with what stands in braces taken from the worker."""
     return re.sub(r"\{([a-z]+)\}", lambda found: str(spec[found.group(1)]), text)

@@ -65,31 +65,13 @@ KEYS: tuple[Option, ...] = (
         "workers themselves.",
         default=False,
     ),
-    Option(
+    shared.flags(
         "settings",
-        "map",
         "Its command-line flags, without the leading dashes, as in a model's settings.",
-        default={},
-        key_type="str",
-        elements="json",
         example={"policy": "cache_aware", "tls-cert-path": "/etc/ssl/gateway.pem"},
     ),
-    Option(
-        "extra_args",
-        "list",
-        "Words put at the end of the command line, as they are.",
-        default=[],
-        elements="str",
-    ),
-    Option(
-        "environment",
-        "map",
-        "Environment variables.",
-        default={},
-        key_type="environment_name",
-        elements="environment_value",
-        secret=True,
-    ),
+    shared.EXTRA_ARGS,
+    shared.environment("environment", "Environment variables."),
     Option(
         "environment_file",
         "path",
@@ -196,8 +178,9 @@ def plan(
     if workers:
         flags["worker-urls"] = [worker["url"] for worker in workers]
     units = [worker["unit"] for worker in workers]
-    image = _image(given, problems)
-    return {
+    # A digest wins over the default tag; beside another tag it is a mistake.
+    _containers.check_image(VARIABLE + ".", _TAG, given["tag"], given["digest"], problems)
+    front = {
         "engine": VARIABLE,
         "key": "gateway",
         "variable": VARIABLE,
@@ -224,7 +207,7 @@ def plan(
         "modules": _MODULES,
         "account": own["account"]["name"],
         "group": own["account"]["group"],
-        "image": image,
+        "image": _containers.image(given["image"], given["tag"], given["digest"]),
         "cache": own["account"]["cache"],
         "volumes": _containers.volumes(GATEWAY, VARIABLE, None, given["settings"], problems),
         "devices": [],
@@ -235,6 +218,8 @@ def plan(
         "after": units,
         "requires": units,
     }
+    _declared.line(GATEWAY, front, problems)
+    return front
 
 
 def _check(given: Mapping[str, Any], problems: Problems) -> None:
@@ -270,14 +255,6 @@ def _check(given: Mapping[str, Any], problems: Problems) -> None:
             "has one of tls-cert-path and tls-key-path",
             "Give both, or neither",
         )
-
-
-def _image(given: Mapping[str, Any], problems: Problems) -> str:
-    """A digest wins over the default tag; beside another tag it is a mistake."""
-    _containers.check_image(VARIABLE + ".", _TAG, given["tag"], given["digest"], problems)
-    if given["digest"]:
-        return f"{given['image']}@{given['digest']}"
-    return f"{given['image']}:{given['tag']}"
 
 
 def _asked(address: str) -> str:

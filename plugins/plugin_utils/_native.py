@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.onehop.llm.plugins.plugin_utils._engines import Engine
+from ansible_collections.onehop.llm.plugins.plugin_utils._engines import Engine, Model
 from ansible_collections.onehop.llm.plugins.plugin_utils._problems import Problems
 
 PROGRAMS = "/opt/onehop"
@@ -37,31 +37,24 @@ def read(engine: Engine, variables: Mapping[str, Any], problems: Problems) -> di
     return {"binary": _binary(engine, variables, problems)}
 
 
-def worker(
-    engine: Engine,
-    where: str,
-    model: Mapping[str, Any],
-    spec: Mapping[str, Any],
-    own: Mapping[str, Any],
-    variables: Mapping[str, Any],
-    problems: Problems,
-) -> dict[str, Any]:
-    """What a worker has beside what every worker has."""
-    role = engine.role
-    if not _SHOWING & set(model["service_config"]):
+def worker(model: Model, spec: Mapping[str, Any], problems: Problems) -> dict[str, Any]:
+    """What a worker has beside ``spec``, which is what every worker has."""
+    engine = model.engine
+    given = set(model.keys["service_config"])
+    if not _SHOWING & given:
         for flag in engine.path_flags:
-            _check_hidden(f"{where}.settings.{flag}", spec["settings"].get(flag), problems)
-    for key in set(model["service_config"]) & _MANAGED_KEYS:
+            _check_hidden(f"{model.variable}.settings.{flag}", spec["settings"].get(flag), problems)
+    for key in given & _MANAGED_KEYS:
         problems.add(
-            f"{where}.service_config.{key}",
+            f"{model.variable}.service_config.{key}",
             "is set by the role",
-            f"Remove it; the account is {role}_user, and no worker is root",
+            f"Remove it; the account is {engine.role}_user, and no worker is root",
         )
     return {
-        "binary": own["binary"]["path"],
+        "binary": model.shared["binary"]["path"],
         "cache": f"/var/cache/{engine.prefix}/{spec['name']}",
-        "gpu": model["gpu"] or variables[f"{role}_gpu"],
-        "user": variables[f"{role}_user"],
+        "gpu": model.keys["gpu"] or model.of_role("gpu"),
+        "user": model.of_role("user"),
     }
 
 

@@ -32,6 +32,11 @@ CREDENTIAL_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}\Z")
 ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 ACCOUNT_NAME = re.compile(r"[a-z_][a-z0-9_-]{0,30}\Z")
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_NONCHARACTERS = "".join(chr(plane << 16 | last) for plane in range(17) for last in (65534, 65535))
+NO_TEXT = re.compile(f"[\x00\x80\ud800-\udfff\ufdd0-\ufdef{_NONCHARACTERS}]")
+"""What cannot be said in a unit: systemd takes surrogates and noncharacters for no UTF-8, and
+Podman's generator writes U+0080 as a byte of its own (seen with 5.4 and 5.8)."""
+NO_TEXT_MEND = "Remove NUL, U+0080, surrogates and noncharacters of Unicode"
 
 
 class Unfit(ValueError):
@@ -96,8 +101,8 @@ def _str(value: Any) -> str:
             f"is {_kind(value)}, not a text", "Write a text, in quotes where YAML needs them"
         )
     text = str(value)
-    if "\x00" in text:
-        raise Unfit("contains a NUL character", "Remove it")
+    if NO_TEXT.search(text):
+        raise Unfit("contains a character that no unit can hold", NO_TEXT_MEND)
     return text
 
 
@@ -170,6 +175,7 @@ TYPES: dict[str, Type] = {
     "int": Type("int", _int),
     "count": Type("int", _bounded(0, None, "Write 0 or more")),
     "positive": Type("int", _bounded(1, None, "Write 1 or more")),
+    "id": Type("int", _bounded(1, 2**32 - 2, "Write a number from 1 to 4294967294")),
     "port": Type("int", _bounded(1, 65535, "Write a port from 1 to 65535")),
     "str": Type("str", _str),
     "path": Type("str", _path),

@@ -21,7 +21,12 @@ from ansible_collections.onehop.llm.plugins.plugin_utils import (
     _native,
     _schema,
 )
-from ansible_collections.onehop.llm.plugins.plugin_utils._engines import Container, Engine, Native
+from ansible_collections.onehop.llm.plugins.plugin_utils._engines import (
+    Container,
+    Engine,
+    Model,
+    Native,
+)
 from ansible_collections.onehop.llm.plugins.plugin_utils._problems import Problems
 
 RUNTIMES: dict[type, Any] = {Native: _native, Container: _containers}
@@ -105,8 +110,12 @@ def _worker(
         "requires": [],
     }
     spec["route"], spec["health"] = spec["url"], engine.liveness_path
-    more: dict[str, Any] = runtime.worker(engine, where, model, spec, own, variables, problems)
-    return spec | more
+    more: dict[str, Any] = runtime.worker(
+        Model(engine, where, model, variables, own), spec, problems
+    )
+    worker = spec | more
+    _declared.line(engine, worker, problems)
+    return worker
 
 
 def _check_listener(

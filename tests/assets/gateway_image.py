@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Make the container image of a real SGLang model gateway: ``gateway_image.py [OUT.tar]``, as root.
 
-It prints the path of an archive in ``/var/cache/onehop/images`` (``ONEHOP_CACHE``) whose name
+``PYTHONPATH=molecule`` leads to the test hosts' package, of which it is a part. It prints the path of an archive in ``/var/cache/onehop/images`` (``ONEHOP_CACHE``) whose name
 changes with its recipe: made once in half a minute, then found at once. With OUT.tar it is copied
 there. ``podman load -i`` names the image NAME below, or as ``--name`` says.
 
@@ -20,32 +20,16 @@ to start engines itself, and for gRPC, is left out.
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
 import shutil
 import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parents[1] / "molecule"))
-
-from llama_archive import ArchiveError  # noqa: E402
-from oci import Image, ImageError, write_image  # noqa: E402
-from standin_image import (  # noqa: E402
-    FILES,
-    FOLDERS,
-    LINKS,
-    UNUSED,
-    built_rootfs,
-    compiled,
-    needed,
-)
-
-from testhost.disk import remove_tree  # noqa: E402
-from testhost.process import HostError, Interrupted, interruptible  # noqa: E402
-from testhost.state import cache_directory, locked  # noqa: E402
+import python_tree
+from kept_image import ended, kept
+from llama_archive import ArchiveError
+from oci import Image, ImageError, write_image
 
 NAME = "docker.io/lmsysorg/sgl-model-gateway:latest"
 ENTRYPOINT = ("python3", "-m", "sglang_router.launch_router")
@@ -92,95 +76,39 @@ PREDECESSOR = {
 """smg under the module name that the image's entrypoint has."""
 
 
-def say(message: str) -> None:
-    print(f"gateway_image: {message}", file=sys.stderr, flush=True)
+def recipe(package: str, image: Image, root: Path) -> list[object]:
+    """All that makes another image when it changes."""
+    own = [package, asdict(image), root.name, COMMANDS, REQUIREMENTS[package], PREDECESSOR]
+    tree = python_tree
+    return [*own, tree.FILES, tree.FOLDERS, tree.LINKS, tree.UNUSED]
 
 
-def fingerprint(package: str, image: Image, root: Path) -> str:
-    """Twelve hexadecimal digits that change when anything in the image would."""
-    everything = [package, asdict(image), root.name, COMMANDS, REQUIREMENTS[package], PREDECESSOR]
-    everything += [FILES, FOLDERS, LINKS, UNUSED]
-    return hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()[:12]
-
-
-def install(package: str, python: str, packages: Path) -> None:
-    """Have pip of whatever Python runs this fetch what is named, for the image's; nothing is built.
-
-    ``python`` is the name of the image's: python3.13.
-    """
+def install(package: str, packages: Path) -> None:
+    """Have pip of whatever Python runs this fetch what is named, for the image's; nothing is built."""
+    python = packages.parent.name.removeprefix("python")
     argv = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile"]
     argv += ["--no-input", f"--target={packages}", "--only-binary=:all:", "--implementation=cp"]
-    argv += [f"--python-version={python.removeprefix('python')}", *REQUIREMENTS[package]]
+    argv += [f"--python-version={python}", *REQUIREMENTS[package]]
     subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=True)
-
-
-def furnish(root: Path, tree: Path, package: str) -> None:
-    """Python, a few commands and their libraries from a test host's tree, and the gateway."""
-    for name in FOLDERS:
-        (tree / name).mkdir(parents=True)
-    (tree / "tmp").chmod(0o1777)
-    python = (root / "usr/bin/python3").resolve(strict=True)
-    library = root / "usr/lib" / python.name
-    shutil.copytree(
-        library,
-        tree / library.relative_to(root),
-        symlinks=True,
-        ignore=shutil.ignore_patterns(*UNUSED, "config-*"),
-    )
-    packages = tree / "usr/local/lib" / python.name / "dist-packages"
-    install(package, python.name, packages)
     if package == "smg":
-        for name, text in PREDECESSOR.items():
-            (packages / name).parent.mkdir(exist_ok=True)
-            (packages / name).write_text(text)
-    (tree / "usr/bin").mkdir()
-    programs = [python, *(root / "usr/bin" / name for name in COMMANDS)]
-    for program in programs:
-        shutil.copy2(program, tree / "usr/bin" / program.name)
-    extensions = [*library.glob("lib-dynload/*.so"), *packages.rglob("*.so")]
-    for file in sorted(set(needed(root, [*programs, *extensions]))):
-        goal = tree / file.relative_to(root)
-        goal.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(file.resolve(), goal)
-    for name, text in FILES.items():
-        (tree / name).write_text(text)
-    for name, target in (LINKS | {"usr/bin/python3": python.name}).items():
-        (tree / name).symlink_to(target)
-    for folder in (tree / library.relative_to(root), packages):
-        compiled(tree, str(folder.relative_to(tree)))
+        python_tree.put(packages, PREDECESSOR)
 
 
 def build(package: str, name: str = NAME, rootfs: Path | None = None) -> Path:
-    """The archive, made if it is missing; parallel calls wait for the first."""
+    """The archive, made if it is missing."""
     image = Image(name, ENTRYPOINT, environment=ENVIRONMENT)
     image.check()
-    root = (rootfs or built_rootfs()).resolve()
-    store = cache_directory() / "images"
-    target = store / f"{package}-{fingerprint(package, image, root)}.tar"
-    if target.exists():
-        return target
-    with locked(store / ".locks" / package, f"{package} image: waiting for another build of it"):
-        if target.exists():
-            return target
-        work = store / f".build-{package}"
-        # Whoever holds the lock is the only builder: what lies here, a killed build left.
-        remove_tree(work)
-        try:
-            say(f"building {target}")
-            tree = work / "tree"
-            tree.mkdir(parents=True)
-            furnish(root, tree, package)
-            write_image(tree, work / "image.tar", image)
-            (work / "image.tar").rename(target)
-        finally:
-            remove_tree(work)
-        # Two names may be in use at a time; an archive is made again in half a minute.
-        archives = sorted(
-            store.glob(f"{package}-????????????.tar"), key=lambda old: old.stat().st_mtime
-        )
-        for old in archives[:-2]:
-            old.unlink()
-    return target
+    root = (rootfs or python_tree.built_rootfs()).resolve()
+
+    def make(work: Path) -> Path:
+        tree = work / "tree"
+        tree.mkdir()
+        python_tree.furnish(root, tree, COMMANDS, lambda packages: install(package, packages))
+        write_image(tree, work / "image.tar", image)
+        return work / "image.tar"
+
+    # Two names may be in use at a time; an archive is made again in half a minute.
+    return kept(package, recipe(package, image, root), make, most=2)
 
 
 def main() -> int:
@@ -192,19 +120,14 @@ def main() -> int:
         "--rootfs", type=Path, help="a test host's tree (default: `testhost build trixie`)"
     )
     args = parser.parse_args()
-    try:
-        with interruptible():
-            archive = build(args.package, args.name, args.rootfs)
-            if args.out:
-                shutil.copyfile(archive, args.out)
-            print(args.out or archive)
-    except (ArchiveError, HostError, ImageError, OSError, subprocess.CalledProcessError) as error:
-        say(str(error))
-        return 1
-    except Interrupted as interrupted:
-        say(f"stopped by {interrupted}")
-        return 128 + interrupted.signum
-    return 0
+
+    def work() -> None:
+        archive = build(args.package, args.name, args.rootfs)
+        if args.out:
+            shutil.copyfile(archive, args.out)
+        print(args.out or archive)
+
+    return ended(work, (ArchiveError, ImageError, subprocess.CalledProcessError))
 
 
 if __name__ == "__main__":

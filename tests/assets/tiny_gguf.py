@@ -15,35 +15,22 @@ from pathlib import Path
 import gguf
 import numpy as np
 from numpy.typing import NDArray
-
-WIDTH = 64
-LAYERS = 2
-HEADS = 4
-INNER = 128
-CONTEXT = 4096
-
-WORDS = tuple(
-    word
-    for line in (
-        "one hop host model router worker token stream unit answer request prompt layer cache",
-        "a an and as at by for from in is it of on or the this to with fast small warm near open",
-    )
-    for word in line.split()
+from tiny_words import (
+    CHAT_TEMPLATE,
+    CONTEXT,
+    END_BIAS,
+    INNER,
+    LAYERS,
+    SILENT_BIAS,
+    WIDTH,
+    WORD_BIAS,
+    WORDS,
 )
+
+HEADS = 4
+
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 MARKS = ".,"
-
-CHAT_TEMPLATE = (
-    "{% for message in messages %}"
-    "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}"
-    "{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
-)
-
-WORD_BIAS = 1.0
-END_BIAS = 1.05
-SILENT_BIAS = -8.0
-"""How likely words, the end and everything else are; see biased()."""
 
 
 class Vocabulary:
@@ -88,12 +75,7 @@ class Vocabulary:
 def biased(
     random: np.random.Generator, biases: list[float]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Embeddings and output weights of a model that prefers some tokens whatever it has read.
-
-    A Llama has no output bias. But when the first number of every embedding is large and the
-    layers add only a little, it is about sqrt(WIDTH) after the last norm, and the first column of
-    the output weights acts as one. The other columns make what comes next depend on what was read.
-    """
+    """Embeddings and output weights of a model that prefers some tokens whatever it has read."""
     embeddings = random.normal(0, 0.2, (len(biases), WIDTH)).astype(np.float32)
     embeddings[:, 0] = 2.0
     output = random.normal(0, 0.25, (len(biases), WIDTH)).astype(np.float32)

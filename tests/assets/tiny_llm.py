@@ -18,37 +18,24 @@ import sys
 from pathlib import Path
 from typing import Any, TypeAlias
 
-WIDTH = 64
-LAYERS = 2
+from tiny_words import (
+    CHAT_TEMPLATE,
+    CONTEXT,
+    END_BIAS,
+    INNER,
+    LAYERS,
+    SILENT_BIAS,
+    WIDTH,
+    WORD_BIAS,
+    WORDS,
+)
+
 HEADS = 2
 """Of 32 numbers each: vLLM's attention for processors takes no smaller ones."""
-INNER = 128
-CONTEXT = 4096
 
 END, BEGIN, TURN, TURN_END = "</s>", "<s>", "<|im_start|>", "<|im_end|>"
 SPECIAL = (END, BEGIN, TURN, TURN_END)
 """In the order of their numbers, before the 256 bytes and the words."""
-
-WORDS = tuple(
-    word
-    for line in (
-        "one hop host model router worker token stream unit answer request prompt layer cache",
-        "a an and as at by for from in is it of on or the this to with fast small warm near open",
-    )
-    for word in line.split()
-)
-
-CHAT_TEMPLATE = (
-    "{% for message in messages %}"
-    "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}"
-    "{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
-)
-
-WORD_BIAS = 1.0
-END_BIAS = 1.05
-SILENT_BIAS = -8.0
-"""How likely words, the end and everything else are; see tensors()."""
 
 Tensor: TypeAlias = "tuple[list[int], array.array[float]]"
 """Its shape, and its numbers row by row."""
@@ -159,12 +146,7 @@ def biases() -> list[float]:
 
 
 def tensors(seed: int) -> dict[str, Tensor]:
-    """The weights of a model that prefers some tokens whatever it has read.
-
-    A Llama has no output bias. But when the first number of every embedding is large and the
-    layers add only a little, it is large after the last norm too, and the first column of the
-    output weights acts as one. The other columns make what comes next depend on what was read.
-    """
+    """The weights of a model that prefers some tokens whatever it has read."""
     # Even, not normal: sums and products alone, so the numbers are the same on every machine.
     dice = random.Random(seed)
     found: dict[str, Tensor] = {}

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Make the container image of a real vLLM that runs on processors; print its archive's path.
 
-``vllm_image.py [--torch-index INDEX] [--mirror MIRROR]``, as root. The archive is kept in
-``/var/cache/onehop/images`` (``ONEHOP_CACHE``) under a name that changes with its recipe: made once
-in a minute or two, then found at once. ``podman load -i`` names the image NAME below.
+``vllm_image.py [--torch-index INDEX] [--mirror MIRROR]``, as root, with ``PYTHONPATH=molecule``,
+which leads to the test hosts' package. The archive is kept in ``/var/cache/onehop/images``
+(``ONEHOP_CACHE``) under a name that changes with its recipe: made once in a minute or two, then
+found at once. ``podman load -i`` names the image NAME below.
 
 A Debian with Python 3.11, the packages of vllm_image.txt, PyTorch's build for processors. pip of
 whatever Python runs this fetches them; that PyTorch is in no public package index but its own, so
@@ -22,9 +23,7 @@ The first line is in the image. ``--enforce-eager``: there is no compiler in it.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import importlib.util
-import json
 import os
 import shutil
 import subprocess
@@ -33,17 +32,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from kept_image import ended, kept, say
+from oci import Image, ImageError, write_image
+
+from testhost import mirror
+from testhost.rootfs import JAIL, KEYRING, SCRIPTS
+from testhost.state import cache_directory
+
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parents[1] / "molecule"))
-
-from oci import Image, ImageError, write_image  # noqa: E402
-
-from testhost import mirror  # noqa: E402
-from testhost.disk import remove_tree  # noqa: E402
-from testhost.process import HostError, Interrupted, interruptible  # noqa: E402
-from testhost.rootfs import JAIL, KEYRING, SCRIPTS  # noqa: E402
-from testhost.state import cache_directory, locked  # noqa: E402
-
 NAME = "docker.io/vllm/vllm-openai:v0.32.0"
 """The name of upstream's image for accelerators, of the same version: the deployment is to be the
 same, and a test host cannot fetch the other."""
@@ -131,21 +127,16 @@ class NoTorch(Exception):
     """The one package that cannot be had everywhere."""
 
 
-def say(message: str) -> None:
-    print(f"vllm_image: {message}", file=sys.stderr, flush=True)
-
-
 def requirements() -> list[str]:
     """The lines of vllm_image.txt, without PyTorch."""
     lines = (HERE / "vllm_image.txt").read_text().split("\n")
     return [line for line in lines if line and not line.startswith("#") and line != TORCH]
 
 
-def fingerprint() -> str:
-    """Twelve hexadecimal digits that change when anything in the image would."""
+def recipe() -> list[object]:
+    """All that makes another image when it changes."""
     everything = [asdict(IMAGE), SUITE, PACKAGES, TORCH, requirements(), FILES, KERNELS]
-    everything += [PLAIN_KERNELS, USELESS, EMPTY, TESTS, COMPILE]
-    return hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()[:12]
+    return [*everything, PLAIN_KERNELS, USELESS, EMPTY, TESTS, COMPILE]
 
 
 def logged(argv: Sequence[str], log: Path, environment: Mapping[str, str]) -> int:
@@ -248,36 +239,23 @@ def furnish(target: Path, log: Path) -> None:
 
 
 def build(index: str | None = None, given_mirror: str | None = None) -> Path:
-    """The archive, made if it is missing; parallel calls wait for the first."""
-    store = cache_directory() / "images"
-    target = store / f"vllm-{fingerprint()}.tar"
-    if target.exists():
-        return target
-    with locked(store / ".locks" / "vllm", "vllm image: waiting for another build of it"):
-        if target.exists():
-            return target
-        work, log = store / ".build-vllm", store / "vllm.log"
-        # Whoever holds the lock is the only builder: what lies here, a killed build left.
-        remove_tree(work)
+    """The archive, made if it is missing."""
+
+    def make(work: Path) -> Path:
+        log = cache_directory() / "images" / "vllm.log"
         log.write_text("")
-        try:
-            say(f"building {target}")
-            tree = work / "tree"
-            tree.mkdir(parents=True)
-            # What may be missing comes first.
-            install(tree, index, log)
-            say(f"installing {SUITE}")
-            debootstrap(tree, mirror.discover(given_mirror), log)
-            furnish(tree, log)
-            say("packing")
-            write_image(tree, work / "image.tar", IMAGE)
-            (work / "image.tar").rename(target)
-        finally:
-            remove_tree(work)
-        for old in store.glob("vllm-????????????.tar"):
-            if old != target:
-                old.unlink()
-    return target
+        tree = work / "tree"
+        tree.mkdir()
+        # What may be missing comes first.
+        install(tree, index, log)
+        say(f"installing {SUITE}")
+        debootstrap(tree, mirror.discover(given_mirror), log)
+        furnish(tree, log)
+        say("packing")
+        write_image(tree, work / "image.tar", IMAGE)
+        return work / "image.tar"
+
+    return kept("vllm", recipe(), make)
 
 
 def main() -> int:
@@ -294,18 +272,10 @@ def main() -> int:
         say("run it as root: it makes a system in a folder")
         return 1
     try:
-        with interruptible():
-            print(build(args.torch_index, args.mirror))
+        return ended(lambda: print(build(args.torch_index, args.mirror)), (ImageError,))
     except NoTorch as error:
         say(str(error))
         return NO_TORCH_STATUS
-    except (HostError, ImageError, OSError) as error:
-        say(str(error))
-        return 1
-    except Interrupted as interrupted:
-        say(f"stopped by {interrupted}")
-        return 128 + interrupted.signum
-    return 0
 
 
 if __name__ == "__main__":

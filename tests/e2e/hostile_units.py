@@ -20,9 +20,6 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / ".cache" / "collections"))
-
-from ansible_collections.onehop.llm.plugins.plugin_utils import _unit_text  # noqa: E402
 
 PREFIX = "onehop-hostile-"
 HOME = "onehop-hostile"
@@ -203,6 +200,9 @@ def _is_control(letter: str) -> bool:
 
 def render(folder: Path, seed: int) -> int:
     """Write the units and what is expected of them; how many words there are."""
+    sys.path.insert(0, str(ROOT / ".cache" / "collections"))
+    from ansible_collections.onehop.llm.plugins.plugin_utils import _unit_text
+
     folder.mkdir(parents=True, exist_ok=True)
     expected, files = {}, {"echo.py": ECHO}
     given, held = words(seed), values(seed)

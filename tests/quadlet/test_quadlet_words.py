@@ -19,7 +19,7 @@ from ansible_collections.onehop.llm.plugins.plugin_utils import _quadlet
 
 from ..e2e.hostile_units import LONG, WORDS
 from . import systemd_text
-from .harness import FACTS, Generator, planned
+from .harness import FACTS, Generator, planned, problems
 
 (BASE,) = planned({"vllm_tag": "v1", "vllm_models": {"m": {"model": "org/m", "port": 18001}}})
 PIECES = (
@@ -62,7 +62,7 @@ PIECES = (
 
 
 MANGLED = "\x80"
-"""Both generators write it as the byte 0x80, which is no UTF-8, and there is no way around it."""
+"""Both generators write it as the byte 0x80, which is no UTF-8; the planner refuses it."""
 
 
 def sayable(text: str) -> bool:
@@ -186,6 +186,27 @@ def test_a_line_at_the_limit(generator: Generator) -> None:
         "model": "m",
     }
     check(generator, [declared])
+
+
+def test_what_the_planner_lets_through_fits(generator: Generator) -> None:
+    """The longest line that is not refused, made of what becomes longer on its way."""
+    word = 'x$%"\\\n\x01\x85é' * 1000
+    paths = [f"/srv/{number:04}{'a' * 200}" for number in range(300)]
+
+    def variables(words: int) -> dict[str, Any]:
+        model = {
+            "model": "org/m",
+            "port": 18001,
+            "extra_args": [word] * words,
+            "settings": {"lora-modules": paths},
+            "environment": {"A": "$" * 30_000},
+        }
+        return {"vllm_tag": "v1", "vllm_models": {"m": model}}
+
+    too_many = next(words for words in range(100) if problems(variables(words)))
+    (declared,) = planned(variables(too_many - 1))
+    (run,) = generator.runs({"m": _quadlet.worker(declared, FACTS)}).values()
+    assert run.words[-too_many + 1 :] == [word] * (too_many - 1)
 
 
 @pytest.mark.parametrize(
