@@ -45,8 +45,6 @@ _OF_FRONTS = (
 )
 """What the fronts see to, which know the clients and the other replicas."""
 _NAME = re.compile(r"[A-Za-z0-9._~-]+\Z")
-_HEALTH = "/health"
-"""Where an engine tells that it lives, as the allow-list of every router has it."""
 
 OPTIONS: tuple[Option, ...] = (
     Option(
@@ -229,12 +227,11 @@ def upstream(edge: Mapping[str, Any], model: str, replica: Mapping[str, Any]) ->
         tls["ca"] = f"${{cred:{edge['certificate']}}}"
     elif edge["authorities"]:
         tls["ca"] = edge["authorities"]
-    health = {"health": _HEALTH} if replica["health"] == _HEALTH else {}
     return {
         "url": f"{edge['url']}/route/{quote(model, safe='')}",
         "headers": {"Authorization": f"Bearer ${{cred:{edge['key']}}}"},
         "tls": tls,
-        **health,
+        "health": replica["health"],
         **_routes.weight(replica),
     }
 

@@ -10,8 +10,14 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.onehop.llm.plugins.plugin_utils import _edges, _install, _plan
-from onehop_router import config_reader
+from ansible_collections.onehop.llm.plugins.plugin_utils import (
+    _catalogue,
+    _edges,
+    _gateway,
+    _install,
+    _plan,
+)
+from onehop_router import config_reader, paths
 
 GOLDEN = Path(__file__).parent / "golden"
 MODEL = {"llama_cpp_models": {"m": {"port": 18001}}}
@@ -139,9 +145,9 @@ def test_a_models_name_is_one_segment_of_the_path() -> None:
     assert found == "https://192.0.2.11:8443/route/org%2Fa%20model%3F%C3%BC"
 
 
-def test_a_health_path_that_edges_do_not_let_through_is_not_asked() -> None:
-    edge = made(gpu(), front())["hosts"]["front"]["router"]["edges"]["gpu1"]
-    assert "health" not in _edges.upstream(edge, "m", {**REPLICA, "health": "/liveness"})
+def test_every_engines_health_path_is_let_through() -> None:
+    for engine in (*_catalogue.ENGINES.values(), _gateway.GATEWAY):
+        assert engine.liveness_path in paths.DEFAULT_ALLOWED_PATHS
 
 
 def test_a_given_certificate_is_checked_by_authorities() -> None:

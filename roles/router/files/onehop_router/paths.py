@@ -60,6 +60,7 @@ DEFAULT_ALLOWED_PATHS = (
     "/embeddings",
     "/generate",
     "/health",
+    "/liveness",
 )
 
 _ESCAPES = re.compile(r"%(?![0-9A-Fa-f]{2})")
