@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import subprocess
 import sys
 
@@ -49,6 +50,13 @@ class Engine(object):
     def scope(self):
         """What leads to the manager."""
         return ["--user", "--machine=%s@.host" % self.account] if self.account else []
+
+    def entries(self):
+        """What tells the account's journal entries from others': units may share a name."""
+        try:
+            return ["_UID=%d" % pwd.getpwnam(str(self.account)).pw_uid]
+        except KeyError:
+            return []
 
     def unit(self, model):
         """The unit that serves a model, or that is called so."""
@@ -91,9 +99,9 @@ def command_line(engine, verb, words, terminal):
     if verb == "logs" and words:
         unit = engine.unit(words[0])
         if engine.account:
-            return ["journalctl", "_SYSTEMD_USER_UNIT=" + unit, "+", "USER_UNIT=" + unit] + words[
-                1:
-            ]
+            whose = engine.entries()
+            matches = ["_SYSTEMD_USER_UNIT=" + unit] + whose + ["+", "USER_UNIT=" + unit] + whose
+            return ["journalctl"] + matches + words[1:]
         return ["journalctl", "--unit=" + unit] + words[1:]
     if verb in ("start", "stop", "restart") and words:
         names = [engine.unit(word) for word in words]

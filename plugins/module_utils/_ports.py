@@ -67,11 +67,16 @@ def unit_of(pid):
 
     Podman makes groups of its own below a container's unit.
     """
-    for line in _text("/proc/%s/cgroup" % pid).split("\n"):
+    for line in sorted(_text("/proc/%s/cgroup" % pid).split("\n"), key=_rank):
         for name in reversed(line.split("/")):
             if name.endswith((".service", ".scope")):
                 return name
     return ""
+
+
+def _rank(line):
+    """systemd's own hierarchy first: in others, where there are such, a process may lie higher up."""
+    return (not line.startswith("0::"), ":name=systemd:" not in line)
 
 
 def _text(path):

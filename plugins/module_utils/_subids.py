@@ -14,6 +14,7 @@ import collections
 import contextlib
 import errno
 import fcntl
+import grp
 import os
 import pwd
 import re
@@ -25,6 +26,10 @@ from ansible_collections.onehop.llm.plugins.module_utils._accounts import login_
 FILES = {"uid": "/etc/subuid", "gid": "/etc/subgid"}
 LOCK = "/etc/.pwd.lock"
 NSSWITCH = "/etc/nsswitch.conf"
+LAST = 2**32 - 2
+"""The last id that there is: the one behind it stands for none."""
+_EVERYBODY = ("nobody", "nogroup")
+"""Names of what stands for all that is not mapped."""
 _PATIENCE = 15
 """Seconds that lckpwdf(3) waits for the lock."""
 
@@ -83,14 +88,24 @@ def others(user, known):
     return [item for item in known if item.owner not in names]
 
 
-def holder(user, known, start, count):
-    """Whose range, or which account, ``start`` and ``count`` would overlap; ``None`` if nobody's."""
+def used(kind, start, count):
+    """Pairs of an id among ``count`` from ``start`` on and the name of the account or group."""
+    if kind == "uid":
+        entries = [(entry.pw_uid, entry.pw_name) for entry in pwd.getpwall()]
+    else:
+        entries = [(entry.gr_gid, entry.gr_name) for entry in grp.getgrall()]
+    return [(number, name) for number, name in entries if start <= number < start + count]
+
+
+def holder(kind, user, known, start, count):
+    """Whose range or id ``start`` and ``count`` would overlap; ``None`` if nobody's."""
     for item in others(user, known):
         if item.overlaps(start, count):
             return "%s, who has %d to %d" % (item.owner, item.start, item.end - 1)
-    for entry in pwd.getpwall():
-        if start <= entry.pw_uid < start + count and entry.pw_name != "nobody":
-            return "the account %s, whose uid is %d" % (entry.pw_name, entry.pw_uid)
+    for number, name in used(kind, start, count):
+        if name not in _EVERYBODY:
+            what = "account" if kind == "uid" else "group"
+            return "the %s %s, whose %s is %d" % (what, name, kind, number)
     return None
 
 
@@ -103,12 +118,12 @@ def free(kind, user, known, count):
     for item in taken:
         if item.overlaps(start, count):
             start = item.end
-    while start + count - 1 <= last:
-        used = [entry.pw_uid for entry in pwd.getpwall() if start <= entry.pw_uid < start + count]
+    while start + count - 1 <= min(last, LAST):
         clash = [item.end for item in taken if item.overlaps(start, count)]
-        if not used and not clash:
+        clash += [number + 1 for number, dummy in used(kind, start, count)]
+        if not clash:
             return start
-        start = max([number + 1 for number in used] + clash)
+        start = max(clash)
     raise SubidError("No range of %d %ss is free below %d." % (count, kind, last))
 
 
@@ -132,7 +147,9 @@ def give(kind, user, start, count):
         item, has = wanted(kind, user, start, count)
         if has:
             return item
-        clash = holder(user, ranges(FILES[kind]), item.start, item.count)
+        if item.end - 1 > LAST:
+            raise SubidError("%s to %s ends behind %d." % (item.start, item.end - 1, LAST))
+        clash = holder(kind, user, ranges(FILES[kind]), item.start, item.count)
         if clash:
             raise SubidError("%s to %s overlaps %s." % (item.start, item.end - 1, clash))
         _write(FILES[kind], user, item)
@@ -226,7 +243,7 @@ def complaints(needs):
             if account["managed"]:
                 if given["start"] is None:
                     continue
-                clash = holder(account["name"], known, given["start"], given["count"])
+                clash = holder(kind, account["name"], known, given["start"], given["count"])
                 if clash:
                     yield "%s = %d: with %d ids it overlaps %s. Write another, or leave it out." % (
                         variable,

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 
 PROPERTIES = (
     "Id",
@@ -58,6 +59,8 @@ class Systemd(object):
 
     def version(self):
         """The manager's version, such as 257; 0 where there is no systemd."""
+        if shutil.which("systemctl") is None:
+            return 0
         status, out, dummy = self.run(["systemctl", "--version"])
         found = re.match(r"systemd (\d+)", out) if status == 0 else None
         return int(found.group(1)) if found else 0

@@ -25,6 +25,9 @@ GENERATORS = (
     "/usr/lib/systemd/user-generators/podman-user-generator",
 )
 _COMPLAINT = re.compile(r"^(/\S+):(\d+): (.*)$")
+_SAID = re.compile(r"^quadlet-generator\[\d+\]: ")
+_MEANWHILE = ("Loading source unit file ", "No files parsed from ", "Warning: ")
+_SUMMARY = "processing encountered some errors"
 _GENERATED = re.compile(r"^---(.+)---$", re.MULTILINE)
 
 
@@ -105,12 +108,15 @@ class UserPlace(object):
                 "-user",
             ]
             status, out, err = self.run(command)
-            lines = [line.partition("]: ")[2] or line for line in err.split("\n")]
-            found = [
-                re.sub(r"%s/" % re.escape(copies.directory), "", line)
-                for line in lines
-                if status != 0 and line.startswith("converting ")
-            ]
+            found = []
+            if status != 0:
+                said = err.replace(copies.directory + "/", "").split("\n")
+                lines = [_SAID.sub("", line).strip() for line in said]
+                found = [
+                    line
+                    for line in lines
+                    if line and line != _SUMMARY and not line.startswith(_MEANWHILE)
+                ] or ["%s ended with status %d" % (generator, status)]
             return found + verify(self.run, copies.add(_generated(out)), "--user")
 
 
@@ -150,7 +156,7 @@ class _Copies(object):
 
 def verify(run, paths, *options):
     """What systemd's parser says of unit files, without the directory that they lie in."""
-    if not paths:
+    if not paths or shutil.which("systemd-analyze") is None:
         return []
     command = ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no"]
     dummy, out, err = run(command + list(options) + list(paths))

@@ -88,7 +88,10 @@ class UserSystemd(Systemd):
         """The container's own words first; then those of Podman, and of the manager."""
         name = "systemd-" + unit.rpartition(".")[0]
         if not invocation:
-            return [["CONTAINER_NAME=" + name], ["_SYSTEMD_USER_UNIT=" + unit]]
+            # Another account may have a unit of this name.
+            uid = uid_of(self.account)
+            whose = [] if uid is None else ["_UID=%d" % uid]
+            return [["CONTAINER_NAME=" + name] + whose, ["_SYSTEMD_USER_UNIT=" + unit] + whose]
         own = "_SYSTEMD_INVOCATION_ID=" + invocation
         return [[own, "CONTAINER_NAME=" + name], [own], ["USER_INVOCATION_ID=" + invocation]]
 

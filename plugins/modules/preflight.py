@@ -68,6 +68,14 @@ options:
           reader:
             description: The account that has to be able to read it.
             type: str
+          reading:
+            description:
+              - How it reads it, V(service) as a unit of the system in the workers' group,
+                V(account) with the account's own groups, and V(container) inside of a container,
+                where an account has its primary group alone.
+            type: str
+            choices: [service, account, container]
+            default: service
       accounts:
         description: Accounts that have to be there.
         type: list
@@ -178,6 +186,7 @@ import glob
 import grp
 import os
 import pwd
+import stat
 import sys
 
 from ansible.module_utils.basic import AnsibleModule
@@ -264,7 +273,7 @@ def files(needs):
                 path,
             )
 
-        elif need["reader"] and not readable(path, need["reader"]):
+        elif need["reader"] and not readable(path, need["reader"], need["reading"]):
             yield (
                 "%s = %s: cannot be read by the worker. Give it mode 0644, and the directories "
                 "above it mode 0755." % (need["variable"], path)
@@ -279,16 +288,23 @@ def account_or_nobody(user):
         return pwd.getpwnam("nobody")
 
 
-def readable(path, user):
-    """Whether an account can read the file, asked as that account, also in the workers' group.
+def readable(path, user, reading="service"):
+    """Whether an account can read the file, asked as that account, as a service in the workers' group.
 
-    So the directories above and access control lists count too.
+    So the directories above and access control lists count too. Podman goes through these
+    directories with all groups of the account, and what is in the container has one of them.
     """
+    if reading == "container" and not within_reach(path, account_or_nobody(user)):
+        return False
     child = os.fork()
     if child == 0:
         try:
             entry = account_or_nobody(user)
-            groups = [found.gr_gid for found in grp.getgrall() if found.gr_name == WORKERS]
+            groups = [
+                found.gr_gid
+                for found in grp.getgrall()
+                if found.gr_name == WORKERS and reading == "service"
+            ]
             os.setgroups(groups + os.getgrouplist(user, entry.pw_gid))
             os.setgid(entry.pw_gid)
             os.setuid(entry.pw_uid)
@@ -296,6 +312,20 @@ def readable(path, user):
         except OSError:
             os._exit(0)
     return os.waitpid(child, 0)[1] == 0
+
+
+def within_reach(path, entry):
+    """Whether the file's own mode lets an account in that has no group but its primary one."""
+    try:
+        if "system.posix_acl_access" in os.listxattr(path):
+            return True
+    except OSError:
+        # A file system without any.
+        pass
+    state = os.stat(path)
+    shift = 6 if state.st_uid == entry.pw_uid else 3 if state.st_gid == entry.pw_gid else 0
+    wanted = os.R_OK | os.X_OK if stat.S_ISDIR(state.st_mode) else os.R_OK
+    return state.st_mode >> shift & wanted == wanted
 
 
 def pythons(needs, run):
@@ -336,6 +366,11 @@ def main():
                         path=text,
                         executable={"type": "bool", "default": False},
                         reader={"type": "str"},
+                        reading={
+                            "type": "str",
+                            "choices": ["service", "account", "container"],
+                            "default": "service",
+                        },
                     ),
                     "accounts": need_spec(name={"type": "str"}, container={"type": "dict"}),
                     "devices": need_spec(device=text),

@@ -65,7 +65,8 @@ def _engine_needs(role: str, engine: Mapping[str, Any], wanted: Rendered) -> Non
         for image, path in engine["image_archives"].items():
             where = f"{role}_image_archives.{image}"
             reader = engine["account"]["name"]
-            wanted["files"].append({"path": path, "variable": where, "reader": reader})
+            need = {"path": path, "variable": where, "reader": reader, "reading": "account"}
+            wanted["files"].append(need)
     for worker in engine["workers"]:
         wanted["files"] += _worker_files(worker)
         for key, port in _ports(worker):
@@ -164,13 +165,14 @@ def _worker_files(worker: Mapping[str, Any]) -> list[dict[str, Any]]:
         for path in worker["environment_files"]
     ]
     if account:
+        files = [{**file, "reading": "account"} for file in files]
         sources = worker["sources"]
         files += [
             {"path": path, "variable": f"{where}.credentials.{name}.source"}
             for name, path in sources.items()
         ]
         files += [
-            {"path": path, "variable": variable, "reader": account}
+            {"path": path, "variable": variable, "reader": account, "reading": "container"}
             for path, variable in worker["volumes"].items()
         ]
         return files

@@ -19,7 +19,7 @@ from ansible_collections.onehop.llm.plugins.plugin_utils import _quadlet
 
 from ..e2e.hostile_units import LONG, WORDS
 from . import systemd_text
-from .harness import FACTS, Generator, planned, problems
+from .harness import FACTS, Generator, planned, problems, section
 
 (BASE,) = planned({"vllm_tag": "v1", "vllm_models": {"m": {"model": "org/m", "port": 18001}}})
 PIECES = (
@@ -207,6 +207,24 @@ def test_what_the_planner_lets_through_fits(generator: Generator) -> None:
     (declared,) = planned(variables(too_many - 1))
     (run,) = generator.runs({"m": _quadlet.worker(declared, FACTS)}).values()
     assert run.words[-too_many + 1 :] == [word] * (too_many - 1)
+
+
+def test_an_address_with_a_zone(generator: Generator) -> None:
+    """Its sign is systemd's for a specifier, in the command, the health check and what waits."""
+    workers = planned(
+        {
+            "sglang_tag": "v1",
+            "sglang_models": {"m": {"model": "org/m", "port": 30001}},
+            "sglang_gateway": {"enable": True, "port": 30000, "bind_address": "fe80::1%eth0"},
+        }
+    )
+    gateway = workers[-1]
+    (run,) = generator.runs({"g": _quadlet.worker(gateway, FACTS)}).values()
+    assert "--host=fe80::1%eth0" in run.words
+    assert '"http://[fe80::1%eth0]:30000/liveness"' in str(run.one("--health-cmd"))
+    (wait,) = section(_quadlet.drop_in(gateway, FACTS), "Service")["ExecStartPost"]
+    words = systemd_text.command(wait.replace("$MAINPID", "7"), {})
+    assert words[3:] == ["7", "http://[fe80::1%eth0]:30000", "/readiness"]
 
 
 @pytest.mark.parametrize(

@@ -440,7 +440,7 @@ def test_a_fault_of_our_own_breaks_one_request_and_leaks_nothing(monkeypatch):
     async def work():
         async with backend() as engine, router({"m": model(engine.url)}) as front:
             for place in (
-                "onehop_router.client.find_model",
+                "onehop_router.collecting.find_model",
                 "onehop_router.exchange.write_request",
                 "onehop_router.exchange.AnswerWriter.head",
                 "onehop_router.exchange.AnswerWriter.body",

@@ -69,11 +69,9 @@ def test_the_model_is_what_a_full_parse_finds(data, ascii_only):
     if isinstance(model, str) and not any("\ud800" <= char <= "\udfff" for char in model):
         assert find_model(body) == model
     elif isinstance(model, str):
-        assert "\ufffd" in find_model(body)
+        assert "\ufffd" in (find_model(body) or "")
     elif model is None:
-        with pytest.raises(Refusal) as refusal:
-            find_model(body)
-        assert refusal.value.code == "missing_model"
+        assert find_model(body) is None
     else:
         with pytest.raises(Refusal) as refusal:
             find_model(body)
@@ -86,12 +84,12 @@ def test_the_model_is_what_a_full_parse_finds(data, ascii_only):
 def test_every_duplicate_of_model_is_seen(members):
     body = ("{" + ",".join(members) + "}").encode()
     count = sum("x" not in one for one in members)
-    if count == 1:
-        assert find_model(body) == "m"
+    if count < 2:
+        assert find_model(body) == ("m" if count else None)
         return
     with pytest.raises(Refusal) as refusal:
         find_model(body)
-    assert refusal.value.code == ("duplicate_model" if count else "missing_model")
+    assert refusal.value.code == "duplicate_model"
 
 
 @settings(max_examples=300)
@@ -99,7 +97,7 @@ def test_every_duplicate_of_model_is_seen(members):
 def test_any_bytes_are_a_name_or_a_refusal(junk):
     for body in (junk, b'{"model":"m","x":"' + junk + b'"}', b'{"model":"' + junk):
         try:
-            assert isinstance(find_model(body), str)
+            assert isinstance(find_model(body), str | None)
         except Refusal as refusal:
             assert refusal.status == 400
 
@@ -169,13 +167,18 @@ def test_faulty_patterns_are_named():
 
 def test_the_default_paths_serve_inference_and_nothing_else():
     allowed = AllowedPaths(DEFAULT_ALLOWED_PATHS)
-    for path in ("/v1/chat/completions", "/v1/messages/count_tokens", "/v1/responses/r1/cancel"):
+    for path in (
+        "/v1/chat/completions", "/v1/messages/count_tokens", "/v1/responses/r1/cancel",
+        "/generate", "/get_model_info", "/tokenize", "/rerank", "/score", "/pooling",
+    ):  # fmt: skip
         assert allowed.match(split_path(path).segments), path
     for path in (
         "/invocations", "/pause", "/resume", "/abort_requests", "/abort_request", "/slots",
         "/update_weights", "/update_weights_from_disk", "/metrics", "/props", "/models/load",
         "/start_profile", "/flush_cache", "/sleep", "/reset_prefix_cache", "/server_info", "/",
         "/collective_rpc", "/lora-adapters", "/v1/load_lora_adapter", "/docs", "/openapi.json",
+        "/get_server_info", "/v1/chat/completions/control", "/tools", "/cors-proxy", "/load",
+        "/open_session", "/vertex_generate", "/configure_logging", "/v1/stream", "/api/tags",
     ):  # fmt: skip
         assert not allowed.match(split_path(path).segments), path
     assert not any(pattern_fault(one) for one in DEFAULT_ALLOWED_PATHS)
@@ -220,10 +223,9 @@ def test_the_order_of_checks():
     assert code("POST /route/nope/v1/completions", big, auth) == "request_too_large"
     assert code("POST /route/nope/v1/completions", auth) == "model_not_found"
     assert code("POST /v1/completions", auth) == "admitted"
-    assert code("POST /v1/completions", auth, "Content-Encoding: zstd") == (
-        "unsupported_content_encoding"
-    )
-    assert code("POST /route/m/v1/completions", auth, "Content-Encoding: zstd") == "admitted"
+    br = ("Content-Encoding: br", "Content-Length: 9")
+    assert code("POST /v1/completions", auth, *br) == "unsupported_content_encoding"
+    assert code("POST /route/m/v1/completions", auth, *br) == "admitted"
     assert code("DELETE /v1/models/m", auth) == "method_not_allowed"
     routed = admit(head("POST /route/m/v1/completions", auth), keyed)
     assert isinstance(routed, Admission)

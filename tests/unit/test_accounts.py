@@ -220,11 +220,38 @@ def test_what_the_accounts_own_group_can_read(
             parent.chmod(0o755)
     monkeypatch.setattr(preflight, "WORKERS", "adm")
     path.chmod(0o640)
-    for group in ("daemon", "adm"):
+    monkeypatch.setattr(os, "getgrouplist", lambda dummy, gid: [gid, grp.getgrnam("tape").gr_gid])
+    for group, who in (
+        ("daemon", ["service", "account", "container"]),
+        ("tape", ["service", "account"]),
+        ("adm", ["service"]),
+        ("bin", []),
+    ):
         os.chown(path, 0, grp.getgrnam(group).gr_gid)
-        assert preflight.readable(str(path), "daemon")
-    os.chown(path, 0, grp.getgrnam("bin").gr_gid)
-    assert not preflight.readable(str(path), "daemon")
+        for reading in ("service", "account", "container"):
+            assert preflight.readable(str(path), "daemon", reading) is (reading in who), reading
+
+
+@needs_root
+def test_podman_goes_through_directories_with_all_groups(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it mounts has to be open to the container, which has the account's primary group."""
+    tape = grp.getgrnam("tape").gr_gid
+    monkeypatch.setattr(os, "getgrouplist", lambda dummy, gid: [gid, tape])
+    model = tmp_path / "models" / "m"
+    model.mkdir(parents=True)
+    for parent in model.parents:
+        if str(parent).startswith("/tmp/"):
+            parent.chmod(0o755)
+    os.chown(model.parent, 0, tape)
+    model.parent.chmod(0o750)
+    model.chmod(0o755)
+    assert preflight.readable(str(model), "daemon", "container")
+    model.chmod(0o744)
+    assert not preflight.readable(str(model), "daemon", "container")
+    os.chown(model, pwd.getpwnam("daemon").pw_uid, 0)
+    assert preflight.readable(str(model), "daemon", "container")
 
 
 def answering(status: int, out: str) -> Any:
@@ -400,6 +427,18 @@ def test_the_version_that_would_be_installed(program: str, out: str, version: st
             "llama-cpp-b.service",
         ),
         ("12:pids:/\n0::/init.scope\n", "init.scope"),
+        # Both versions at once: a controller's group may be further up.
+        (
+            "3:pids:/user.slice/user-995.slice/user@995.service\n"
+            "1:name=systemd:/user.slice/user-995.slice/user@995.service/a.slice/vllm-a.service\n"
+            "0::/user.slice/user-995.slice/user@995.service/a.slice/vllm-a.service\n",
+            "vllm-a.service",
+        ),
+        (
+            "3:pids:/user.slice/user-995.slice/user@995.service\n"
+            "1:name=systemd:/user.slice/user-995.slice/user@995.service/a.slice/vllm-a.service\n",
+            "vllm-a.service",
+        ),
         ("0::/\n", ""),
         ("", ""),
     ],

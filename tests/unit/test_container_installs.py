@@ -45,11 +45,22 @@ def test_what_containers_need() -> None:
             "path": "/srv/v1.tar",
             "variable": f"vllm_image_archives.{VLLM}:v1",
             "reader": "llm",
+            "reading": "account",
         },
-        {"path": "/etc/m.env", "variable": f"{where}.environment_file", "reader": "llm"},
+        {
+            "path": "/etc/m.env",
+            "variable": f"{where}.environment_file",
+            "reader": "llm",
+            "reading": "account",
+        },
         # Only root reads it: the account gets a copy.
         {"path": "/etc/k", "variable": f"{where}.credentials.k.source"},
-        {"path": "/srv/m", "variable": f"{where}.model", "reader": "llm"},
+        {
+            "path": "/srv/m",
+            "variable": f"{where}.model",
+            "reader": "llm",
+            "reading": "container",
+        },
     ]
     assert found["ports"] == [
         {"port": 8001, "unit": "vllm-m.service", "variable": f"{where}.port"},

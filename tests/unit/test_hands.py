@@ -189,6 +189,7 @@ def test_whether_a_worker_can_read_a_file(tmp_path: Path) -> None:
     path.parent.chmod(0o700)
     assert not preflight.readable(str(path), "nobody")
     need = {"path": str(path), "variable": "v", "executable": False, "reader": "nobody"}
+    need["reading"] = "service"
     assert "cannot be read by the worker" in next(iter(preflight.files([need])))
     assert list(preflight.files([need | {"reader": None}])) == []
     ((said),) = preflight.files([need | {"reader": "not-made-yet"}])

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +33,8 @@ def known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, _operato
         (tmp_path / f"{name}.json").write_text(json.dumps(things))
     (tmp_path / ".onehop-half").write_text("{")
     monkeypatch.setattr(_operator, "OWNED", str(tmp_path))
+    llm = pwd.struct_passwd(("llm", "x", 994, 994, "", "/", "/bin/sh"))
+    monkeypatch.setattr(pwd, "getpwnam", {"llm": llm}.__getitem__)
     engines: dict[str, _operator.Engine] = _operator.engines()
     return engines
 
@@ -99,8 +102,10 @@ def test_a_model_whose_name_ends_like_anothers(known: dict[str, _operator.Engine
             [
                 "journalctl",
                 f"_SYSTEMD_USER_UNIT={ALPHA}",
+                "_UID=994",
                 "+",
                 f"USER_UNIT={ALPHA}",
+                "_UID=994",
                 "-n",
                 "50",
             ],

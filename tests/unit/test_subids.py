@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import grp
 import os
 import pwd
 import subprocess
@@ -100,7 +101,34 @@ def test_overlap(start: int, count: int, overlaps: bool) -> None:
 )
 def test_whose_ids_they_are(host: Host, start: int, count: int, whose: str | None) -> None:
     files = host(uid=line("ann", 165535, 65536) + line("vllm", 400000, 65536))
-    assert _subids.holder("vllm", _subids.ranges(str(files["uid"])), start, count) == whose
+    assert _subids.holder("uid", "vllm", _subids.ranges(str(files["uid"])), start, count) == whose
+
+
+def test_a_range_of_gids_keeps_off_groups_and_not_off_accounts(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups = [("root", 0), ("nogroup", 65534), ("builders", 150000)]
+    entries = [grp.struct_group((name, "x", gid, [])) for name, gid in groups]
+    monkeypatch.setattr(grp, "getgrall", lambda: entries)
+    files = host()
+    said = "the group builders, whose gid is 150000"
+    assert _subids.holder("gid", "vllm", [], 100000, 65536) == said
+    assert _subids.holder("gid", "vllm", [], 290000, 65536) is None
+    assert _subids.holder("gid", "vllm", [], 65000, 1000) is None
+    assert _subids.free("gid", "vllm", [], 65536) == 150001
+    with pytest.raises(_subids.SubidError, match="overlaps the group builders"):
+        _subids.give("gid", "vllm", 149999, 65536)
+    assert not files["gid"].exists()
+
+
+def test_no_range_ends_behind_the_last_id(host: Host) -> None:
+    host(defs="SUB_UID_MIN 4294900000\nSUB_UID_MAX 5000000000\n")
+    assert _subids.free("uid", "vllm", [], 60000) == 4294900000
+    with pytest.raises(_subids.SubidError, match="No range of 70000 uids is free"):
+        _subids.free("uid", "vllm", [], 70000)
+    with pytest.raises(_subids.SubidError, match="4294900000 to 4294969999 ends behind 4294967294"):
+        _subids.give("uid", "vllm", 4294900000, 70000)
+    assert _subids.give("uid", "vllm", 2**32 - 1 - 65536, 65536).end == 2**32 - 1
 
 
 @pytest.mark.parametrize(

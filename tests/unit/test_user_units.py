@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,7 @@ from ansible_collections.onehop.llm.plugins.module_utils import (
     _files,
     _owned,
     _stamp,
+    _systemd,
     _unit_places,
     _unit_set,
     _user_manager,
@@ -126,7 +128,9 @@ def test_the_places_of_an_owner() -> None:
 
 
 STAND_IN = """#!/bin/sh
-# Stands in for Podman's generator: it refuses keys called Bad, in the generator's words.
+# Stands in for Podman's generator: it refuses keys called Bad, in the generator's words, and ends
+# without a word where it finds the file "silent" beside the Quadlets.
+[ -e "$QUADLET_UNIT_DIRS"/silent.container ] && exit 3
 [ "$*" = "-dryrun -user" ] || exit 99
 status=0
 for file in "$QUADLET_UNIT_DIRS"/*.container; do
@@ -135,11 +139,17 @@ for file in "$QUADLET_UNIT_DIRS"/*.container; do
         echo "quadlet-generator[7]: converting \\"$(basename "$file")\\": unsupported key 'Bad' in \
 group 'Container' in $file" >&2
         status=1
+    elif ! grep -q "^[[]Container]" "$file"; then
+        echo "quadlet-generator[7]: No files parsed from [$QUADLET_UNIT_DIRS]" >&2
+        echo "quadlet-generator[7]: error loading \\"$file\\", file contains line 1: “x” which is \
+not a key-value pair, group, or comment" >&2
+        status=1
     else
         name=$(basename "$file" .container).service
         printf -- '---%s---\\n[Service]\\nExecStart=/usr/bin/podman run\\n\\n' "$name"
     fi
 done
+[ "$status" = 0 ] || echo "quadlet-generator[7]: processing encountered some errors" >&2
 exit $status
 """
 
@@ -184,6 +194,40 @@ def test_quadlets_are_shown_to_their_generator_and_what_it_makes_to_systemd() ->
         "vllm-good.service, line 2: Unknown key",
     ]
     assert host.verified == ["\n[Service]\nExecStart=/usr/bin/podman run\n\n"]
+
+
+@pytest.mark.usefixtures("generator")
+def test_whatever_a_generator_that_fails_says_is_told() -> None:
+    host = Generating()
+    assert unit_set(host, [unit("vllm-x.service", content="x\n")]).problems() == [
+        'error loading "vllm-x.container", file contains line 1: “x” which is not a key-value pair, '
+        "group, or comment",
+    ]
+    (said,) = unit_set(host, [unit("silent.service")]).problems()
+    assert said.endswith("stand-in-generator ended with status 3")
+
+
+@pytest.mark.usefixtures("generator")
+def test_a_host_without_systemds_parser(monkeypatch: pytest.MonkeyPatch) -> None:
+    host = Generating()
+    monkeypatch.setattr(shutil, "which", lambda dummy, **more: None)
+    assert unit_set(host, [unit()]).problems() == []
+    assert [command[0] for command in host.asked] == []
+
+
+def test_a_host_without_systemd(monkeypatch: pytest.MonkeyPatch) -> None:
+    host = Host()
+    monkeypatch.setattr(shutil, "which", lambda dummy, **more: None)
+    assert _systemd.Systemd(host.run).version() == 0
+    assert host.asked == []
+
+
+def test_whose_journal_it_is() -> None:
+    manager = _user_manager.UserSystemd(Host().run, "vllm")
+    assert manager.journal_of("vllm-a.service", "") == [
+        ["CONTAINER_NAME=systemd-vllm-a", "_UID=995"],
+        ["_SYSTEMD_USER_UNIT=vllm-a.service", "_UID=995"],
+    ]
 
 
 @pytest.mark.usefixtures("generator")

@@ -7,8 +7,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from .auth import ANYONE, Identity
-from .errors import Refusal
+from .codings import Coding, coding_of
+from .errors import Refusal, too_large
+from .forms import rename_in_query
 from .framing import RequestHead
+from .naming import NO_NAMES, names_in_head
 from .paths import RoutedPath, split_path
 from .routing import Route, Table
 
@@ -24,15 +27,27 @@ class Answer(NamedTuple):
 
 
 class Admission(NamedTuple):
-    """A request to be relayed. `route` is None where the body has yet to name the model."""
+    """A request to be relayed. `route` is None where the body has yet to name the model.
+
+    `query_model` is the name in the query, if there is one. `coding` is how a body is compressed
+    that has to be read.
+    """
 
     identity: Identity
     path: RoutedPath
     route: Route | None
+    query_model: str | None = None
+    coding: Coding | None = None
+
+    def query_for(self, query: str | None, model: str) -> str | None:
+        """The query to send to a target that calls the model so."""
+        if query is None or self.query_model in (None, model):
+            return query
+        return rename_in_query(query, model)
 
 
 def admit(head: RequestHead, table: Table) -> Answer | Admission:
-    """The order of checks: open paths, key, own paths, path, size, model in the path.
+    """The order of checks: open paths, key, own paths, path, size, the model that the head names.
 
     Raises Refusal and auth.Unverified. The limits come after this, the body after that.
     """
@@ -59,20 +74,11 @@ def admit(head: RequestHead, table: Table) -> Answer | Admission:
     limit = table.config.max_body_bytes
     if limit and head.length is not None and head.length > limit:
         raise too_large(limit)
-    if split.model is not None:
-        return Admission(who, split, table.route(split.model, who))
-    coding = head.first.get(b"content-encoding", b"identity")
-    if coding.lower() != b"identity":
-        raise Refusal(
-            "unsupported_content_encoding",
-            "A compressed body hides its model; send it plain or to /route/{model}/.",
-        )
-    return Admission(who, split, None)
-
-
-def too_large(limit: int) -> Refusal:
-    """The refusal of a body over `limit` bytes."""
-    return Refusal("request_too_large", f"The request body is larger than {limit} bytes.")
+    names = names_in_head(head, split.model)
+    model = None if names is NO_NAMES else names.agreed(table.canonical)
+    if model is not None:
+        return Admission(who, split, table.route(model, who), names.query)
+    return Admission(who, split, None, coding=coding_of(head) if head.length != 0 else None)
 
 
 def _read_only(head: RequestHead) -> None:

@@ -36,12 +36,22 @@ _decode = msgspec.json.Decoder(_Body, dec_hook=_meet).decode
 # a text inside an emoji send it, but msgspec refuses it even where it only skips.
 _SURROGATE = re.compile(rb"(?<!\\)((?:\\\\)*)\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 
+# A member `model`, at any depth, whose value is a string. The quote that opens a key never follows
+# a backslash: one that does stands inside a string.
+_MEMBER = re.compile(
+    rb'"(?<!\\")'
+    rb"(?:m|\\u006[dD])(?:o|\\u006[fF])(?:d|\\u0064)(?:e|\\u0065)(?:l|\\u006[cC])"
+    rb'"[ \t\r\n]*+:[ \t\r\n]*+("(?:[^"\\]++|\\.)*+")',
+    re.DOTALL,
+)
+_DEPTH_BYTES = 65536
 
-def find_model(body: bytes | bytearray) -> str:
-    """The value of the top-level key `model` of a JSON object.
+
+def find_model(body: bytes | bytearray) -> str | None:
+    """The value of the top-level key `model` of a JSON object; None where it is absent or null.
 
     The key is matched exactly, in any JSON spelling. Raises Refusal (400) where the body is no
-    JSON object, or `model` is absent, null, no string, or there more than once.
+    JSON object, or `model` is no string, or there more than once.
     """
     try:
         found = _scan(body)
@@ -57,11 +67,7 @@ def find_model(body: bytes | bytearray) -> str:
     if len(found) > 1:
         raise Refusal("duplicate_model", "The key `model` stands more than once.", "model")
     if not found or found[0] is None:
-        raise Refusal(
-            "missing_model",
-            "The body has no `model`; name one, or call /route/{model}/ for requests without it.",
-            "model",
-        )
+        return None
     name = found[0]
     if not isinstance(name, str):
         raise Refusal("invalid_json", "The value of `model` is not a string.", "model")
@@ -83,3 +89,39 @@ def _invalid(error: Exception) -> Refusal:
         UnicodeDecodeError: "`model` is not UTF-8",
     }.get(type(error), str(error))
     return Refusal("invalid_json", f"The body is not one JSON object with a `model`: {detail}.")
+
+
+def find_place(body: bytes | bytearray) -> tuple[int, int]:
+    """Where the value of the top-level `model` begins and ends, its quotes included.
+
+    Only for a body in which `find_model` has found a name: nothing is checked again.
+    """
+    members = _MEMBER.finditer(body)
+    first = next(members)
+    if next(members, None) is None:
+        return first.span(1)
+    depth = at = 0
+    for member in _MEMBER.finditer(body):
+        depth += _depth(body, at, member.start())
+        if depth == 1:
+            return member.span(1)
+        at = member.end()
+    raise AssertionError("find_model has found a name in this body")
+
+
+def _depth(body: bytes | bytearray, start: int, end: int) -> int:
+    """How many more brackets open than close between two places that are in no string."""
+    depth = 0
+    inside = False
+    while start < end:
+        stop = min(start + _DEPTH_BYTES, end)
+        # No piece ends in the middle of an escape.
+        while stop < end and body[stop - 1] == 0x5C:
+            stop += 1
+        piece = body[start:stop].replace(rb"\\", b"").replace(rb"\"", b"")
+        texts = piece.split(b'"')
+        bare = b"".join(texts[inside::2])
+        depth += bare.count(b"{") + bare.count(b"[") - bare.count(b"}") - bare.count(b"]")
+        inside ^= len(texts) % 2 == 0
+        start = stop
+    return depth

@@ -11,14 +11,15 @@ import socket
 import struct
 from typing import TYPE_CHECKING, cast
 
-from .admission import Admission, Answer, admit, too_large
+from .admission import Admission, Answer, admit
 from .answers import write_answer
 from .auth import Unverified
-from .body import find_model
-from .errors import Refusal, render
+from .collecting import BodyCollector, Plain, reader_for
+from .errors import Refusal, render, too_large
 from .exchange import Exchange
 from .framing import ChunkedBody, HeadFinder, LengthBody, RequestHead, parse_head
-from .routing import Table
+from .named_body import NamedBody
+from .routing import Route, Table
 from .upstream import hung_up, readable, write
 
 if TYPE_CHECKING:
@@ -58,10 +59,10 @@ class ClientConnection(asyncio.Protocol):
     """Reads requests, lets admission decide, and lends itself to one exchange at a time.
 
     What the client sends lands in the inbox, and `_advance` takes it from there step by step:
-    `_read_head` finds a head and `_begin` has it judged; `_read_body` collects the body for
-    `_send_whole`, or streams it to the exchange. `_reading` says which step is next. A request
-    ends in `_answer` (from memory) or `answered` (by the exchange), and both go on to the next
-    one (`_next`) or let the connection end (`_linger`, `_close`, `cut`).
+    `_read_head` finds a head and `_begin` has it judged; `_read_body` has the body collected for
+    `_found`, or streams it to the exchange. `_reading` says which step is next. A request ends in
+    `_answer` (from memory) or `answered` (by the exchange), and both go on to the next one
+    (`_next`) or let the connection end (`_linger`, `_close`, `cut`).
     """
 
     def __init__(self, router: Router) -> None:
@@ -80,7 +81,7 @@ class ClientConnection(asyncio.Protocol):
         self._admission: Admission | None = None
         self._streaming = False
         self._verifying = False
-        self._body: bytes | bytearray = b""
+        self._collector: BodyCollector | None = None
         self._body_bytes = 0
         self._full = False
         self._held_upload = False
@@ -233,7 +234,7 @@ class ClientConnection(asyncio.Protocol):
             head.keep_alive = False
         self._decoder = head.body()
         self._reading = Reading.EARLY if self._decoder is None else Reading.BODY
-        self._body, self._body_bytes = b"", 0
+        self._body_bytes = 0
         self._streaming = False
         self._expect_body()
         self._judge(head, table)
@@ -247,8 +248,11 @@ class ClientConnection(asyncio.Protocol):
                 return
             # A short body is held whatever its way, so that it can be sent again.
             streamed = admission.route is not None and not is_short(head)
-            if head.length and not streamed:
+            collecting = not streamed and self._decoder is not None
+            if head.length and collecting:
                 self._router.limits.check_room(head.length)
+            named = admission.route is not None or not collecting
+            reader = Plain() if named else reader_for(head)
             model = admission.route.name if admission.route is not None else None
             limits = self._router.limits
             limits.check(limits.gates(admission.identity.name, model))
@@ -263,9 +267,12 @@ class ClientConnection(asyncio.Protocol):
         self._admission = admission
         if head.expects_continue and not self._inbox:
             self._transport.write(_CONTINUE)
-        if self._decoder is None:
-            self._send_whole()
-        elif streamed:
+        if collecting:
+            limit = table.config.max_body_bytes
+            self._collector = BodyCollector(exchange, reader, admission.coding, limit)
+        elif self._decoder is None:
+            self._found(NamedBody([]))
+        else:
             assert admission.route is not None
             self._streaming = True
             exchange.start(admission.route, None)
@@ -305,16 +312,10 @@ class ClientConnection(asyncio.Protocol):
         if self._streaming:
             exchange.upload(pieces, rest is not None)
             return rest is not None
-        exchange.hold(size)
-        for piece in pieces:
-            if not self._body:
-                self._body = piece
-            else:
-                if isinstance(self._body, bytes):
-                    self._body = bytearray(self._body)
-                self._body += piece
+        assert self._collector is not None
+        self._collector.add(pieces, size)
         if rest is not None:
-            self._send_whole()
+            self._collector.finish(self._found)
         return rest is not None
 
     def _expect_body(self) -> None:
@@ -322,18 +323,42 @@ class ClientConnection(asyncio.Protocol):
         wanted = self._reading is Reading.BODY and not self._held_upload
         self._deadline = self._router.now() + self._router.timeouts.body if wanted else 0.0
 
-    def _send_whole(self) -> None:
-        """The body is whole: find its model if need be, and send the request on its way."""
-        exchange, admission = self._exchange, self._admission
-        assert exchange is not None and admission is not None
-        body, self._body = self._body, b""
+    def _found(self, body: NamedBody | Exception) -> None:
+        """The body is whole, and so is what it says of its model: send the request on its way."""
+        self._collector = None
         try:
-            route = admission.route or self._table.route(find_model(body), admission.identity)
+            if isinstance(body, Exception):
+                raise body
+            self._send_whole(body)
         except Refusal as refusal:
             self._drop_exchange()
             self.refuse(refusal)
-            return
+        except Exception:
+            log.exception("request %s: internal error", self._request_id)
+            self.cut(clean=False)
+
+    def _send_whole(self, body: NamedBody) -> None:
+        exchange, admission, head = self._exchange, self._admission, self._head
+        assert exchange is not None and admission is not None and head is not None
+        route = self._route_of(body.name)
+        if admission.coding is not None:
+            head.fields = [field for field in head.fields if field[0] != b"content-encoding"]
         exchange.start(route, body)
+
+    def _route_of(self, name: str | None) -> Route:
+        """The route of a request whose body, if it has one, names this model.
+
+        A name in the head has decided already. Without any name: what the router knows of the
+        path, such as who made the response that is asked for, then the default. Raises Refusal.
+        """
+        admission, table = self._admission, self._table
+        assert admission is not None
+        if admission.route is not None:
+            return admission.route
+        if name is not None:
+            return table.route(name, admission.identity)
+        known = self._router.route_of_path(admission.path, admission.identity)
+        return known or table.default_route(admission.identity)
 
     def _malformed(self, refusal: Refusal) -> None:
         """The bytes cannot be trusted any further: answer if that is still possible, close."""
@@ -460,6 +485,9 @@ class ClientConnection(asyncio.Protocol):
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             exchange.abandon()
+        collector, self._collector = self._collector, None
+        if collector is not None:
+            collector.drop()
 
     def _steer(self) -> None:
         """Read from the client, or let it wait."""

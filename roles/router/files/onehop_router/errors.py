@@ -33,6 +33,9 @@ KINDS: dict[str, Kind] = {
     "invalid_json": Kind(400, *_BAD),
     "missing_model": Kind(400, *_BAD),
     "duplicate_model": Kind(400, *_BAD),
+    "conflicting_models": Kind(400, *_BAD),
+    "invalid_form": Kind(400, *_BAD),
+    "invalid_content_encoding": Kind(400, *_BAD),
     "invalid_api_key": Kind(
         401, "authentication_error", "authentication_error", (("WWW-Authenticate", "Bearer"),)
     ),
@@ -41,7 +44,7 @@ KINDS: dict[str, Kind] = {
     "method_not_allowed": Kind(405, *_BAD, (("Allow", "GET, HEAD"),)),
     "request_timeout": Kind(408, *_BAD),
     "request_too_large": Kind(413, "invalid_request_error", "request_too_large"),
-    "unsupported_content_encoding": Kind(415, *_BAD),
+    "unsupported_content_encoding": Kind(415, *_BAD, (("Accept-Encoding", "gzip, deflate, zstd"),)),
     "expectation_failed": Kind(417, *_BAD),
     "concurrency_limit": Kind(429, "rate_limit_error", "rate_limit_error", _RETRY),
     "queue_full": Kind(429, "rate_limit_error", "rate_limit_error", _RETRY),
@@ -89,6 +92,21 @@ def unknown_model(name: str) -> Refusal:
         f"The model `{name}` does not exist or you do not have access to it.",
         "model",
     )
+
+
+def missing_model() -> Refusal:
+    """The answer where a request names no model and there is no default."""
+    return Refusal(
+        "missing_model",
+        "The request names no model: send `model` in its body, ?model= or the header x-model, or "
+        "call /route/{model}/.",
+        "model",
+    )
+
+
+def too_large(limit: int) -> Refusal:
+    """The refusal of a body over `limit` bytes."""
+    return Refusal("request_too_large", f"The request body is larger than {limit} bytes.")
 
 
 def speaks_anthropic(path: str) -> bool:

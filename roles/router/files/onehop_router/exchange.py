@@ -17,6 +17,7 @@ from .errors import Refusal
 from .framing import RequestHead
 from .headers import AnswerHead, AnswerWriter, write_informational, write_request
 from .limits import Gates, Limits
+from .named_body import NamedBody
 from .routing import Route, Table, Target
 from .upstream import Fields, UpstreamConnection
 
@@ -80,7 +81,7 @@ class Exchange:
         self._route: Route | None = None
         self._writer = AnswerWriter(head)
         # The whole body where it is held, so that the request can be sent again.
-        self._body: bytes | bytearray | None = None
+        self._body: NamedBody | None = None
         self._held = 0
         # Pieces of a streamed body that wait for a connection.
         self._waiting: list[bytes] = []
@@ -101,7 +102,12 @@ class Exchange:
         self._limits.hold(size)
         self._held += size
 
-    def start(self, route: Route, body: bytes | bytearray | None) -> None:
+    def let_go(self, size: int) -> None:
+        """These bytes of a body are not held any more: it was decompressed."""
+        self._limits.release(size)
+        self._held -= size
+
+    def start(self, route: Route, body: NamedBody | None) -> None:
         """Send the request on its way; `body` is None where it will be streamed."""
         self._route = route
         self._body = body
@@ -221,12 +227,12 @@ class Exchange:
         self._pooled = pooled
         connection.attach(self)
         path = self._admission.path.rest
-        body = self._body
-        length = len(body) if body is not None else request.length
+        body = None if self._body is None else self._body.for_target(target.model)
+        length = request.length if body is None else sum(map(len, body))
         host = target.host or request.host or target.url.authority.encode()
         head = write_request(
             request,
-            target.url.join(path, request.query),
+            target.url.join(path, self._admission.query_for(request.query, target.model)),
             host,
             target.headers,
             length=length,
@@ -235,7 +241,7 @@ class Exchange:
             strip_keys=bool(self._table.keys),
         )
         if body is not None:
-            connection.write([head, body] if body else [head])
+            connection.write([head, *body])
             return
         waiting, self._waiting = self._waiting, []
         connection.write([head, *waiting])

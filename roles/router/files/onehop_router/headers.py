@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from .auth import KEY_HEADERS, without_key_protocol
 from .framing import RequestHead
+from .naming import MODEL_HEADER
 
 # Fields of one connection, not of the message (RFC 9110, 7.6.1, and two from habit).
 HOP_BY_HOP = frozenset(
@@ -22,7 +23,7 @@ HOP_BY_HOP = frozenset(
 # Fields of a request that the router writes itself or has already acted on.
 _OWN = HOP_BY_HOP | {
     b"host", b"content-length", b"expect", b"forwarded", b"x-forwarded-for",
-    b"x-forwarded-host", b"x-forwarded-proto", b"x-request-id",
+    b"x-forwarded-host", b"x-forwarded-proto", b"x-request-id", MODEL_HEADER,
 }  # fmt: skip
 
 # Fields that a configuration cannot set, because the router's framing depends on them.

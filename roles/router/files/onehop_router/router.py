@@ -8,14 +8,17 @@ import asyncio
 import os
 import re
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from .auth import Identity
 from .client import ClientConnection
 from .config import Config
 from .framing import RequestHead
 from .limits import Limits
+from .paths import RoutedPath
 from .pool import Upstream
-from .routing import build_table
+from .routing import Route, build_table
 from .urls import Address
 from .verification import Verifier
 
@@ -49,6 +52,8 @@ class Router:
         self.timeouts = timeouts or Timeouts()
         self.clients: set[ClientConnection] = set()
         self.draining = False
+        # Where a request goes that names no model, if its path says it, like a response's id.
+        self.route_of_path: Callable[[RoutedPath, Identity], Route | None] = lambda path, who: None
         self._loop = asyncio.get_running_loop()
         self.now = self._loop.time
         self.limits = Limits(self.now)

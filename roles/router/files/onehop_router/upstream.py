@@ -90,7 +90,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.receiver = receiver
         self.answered = False
 
-    def write(self, parts: Sequence[bytes | bytearray]) -> None:
+    def write(self, parts: Sequence[bytes | bytearray | memoryview]) -> None:
         """Send bytes of the request."""
         if self._lost or self.transport.is_closing():
             return
@@ -298,7 +298,7 @@ class UpstreamConnection(asyncio.Protocol):
         receiver.complete(trailers)
 
 
-def write(transport: asyncio.Transport, parts: Sequence[bytes | bytearray]) -> None:
+def write(transport: asyncio.Transport, parts: Sequence[bytes | bytearray | memoryview]) -> None:
     """Write parts in one go: small ones joined, large ones as they are."""
     if len(parts) == 1:
         transport.write(parts[0])
