@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.onehop.llm.plugins.module_utils import _edge_keys, _owned
+from ansible_collections.onehop.llm.plugins.modules import edge_key, preflight
 
 NAME = "onehop-edge"
 
@@ -142,6 +143,30 @@ def test_damaged_keys_are_told(home: Path) -> None:
 def test_the_certificate_lasts(home: Path) -> None:
     keys().make(["a"], NAME)
     assert keys().ends_soon() is False
+
+
+def test_what_a_front_fetches(home: Path) -> None:
+    assert edge_key.fetched(keys(), ["a"], False) == {
+        "key": "",
+        "certificate": "",
+        "foretold": False,
+    }
+    assert edge_key.fetched(keys(), ["a"], True)["foretold"] is True
+    keys().make(["a", "b"], NAME)
+    for check_mode in (False, True):
+        assert edge_key.fetched(keys(), ["a"], check_mode)["key"] == given("a")[0]
+    with pytest.raises(_edge_keys.EdgeKeyError, match="is for one router"):
+        edge_key.fetched(keys(), ["a", "b"], False)
+
+
+def test_an_edge_counts_as_known_when_all_of_its_copies_are_there(tmp_path: Path) -> None:
+    for name in ("one", "two", "three"):
+        (tmp_path / name).write_text("x")
+    needs = [
+        {"variable": host, "path": str(tmp_path / name)}
+        for host, name in (("gpu1", "one"), ("gpu1", "two"), ("gpu2", "three"), ("gpu2", "four"))
+    ]
+    assert preflight.copies(needs) == ["gpu1"]
 
 
 def test_a_client_that_pins_the_certificate_takes_it_and_no_other(
