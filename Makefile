@@ -3,11 +3,12 @@
 #
 # Each line calls a script; the scripts take names and options too, see the first lines of each.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format docs-check lock clean
+.PHONY: help demo test bench lint format docs-check lock clean
 
 help:
 	@echo "make demo         as root: two throwaway hosts, a model, the router, and an answer from it"
 	@echo "make test         as root: the whole suite (scripts/test --list)"
+	@echo "make bench        the router beside other proxies (scripts/bench --quick for a glance)"
 	@echo "make lint         all checks that need no host (scripts/lint --list)"
 	@echo "make format       lays out the Python code"
 	@echo "make docs-check   only the checks of the documentation and the changelog"
@@ -19,6 +20,9 @@ demo:
 
 test:
 	@scripts/test
+
+bench:
+	@scripts/bench
 
 lint:
 	@scripts/lint

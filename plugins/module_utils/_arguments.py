@@ -22,6 +22,7 @@ RENDERED = {
                 "content": _TEXT,
                 "wanted_by": {"type": "str"},
                 "stamp": {"type": "str"},
+                "reloaded": _TEXTS,
                 "inputs": _TEXTS,
                 "secrets": dict(_TEXTS, no_log=False),
                 "states": _TEXTS,
@@ -37,6 +38,8 @@ RENDERED = {
                 "path": _TEXT,
                 "content": _TEXT,
                 "mode": {"type": "str", "default": "0644"},
+                "stamp": {"type": "str"},
+                "secrets": dict(_TEXTS, no_log=False),
             },
         },
         "secrets": {

@@ -30,6 +30,8 @@ INSTANCES = ("router", "edge")
 HOME = "/etc/onehop"
 ENVIRONMENTS = "/opt/onehop/router"
 LISTENERS = "ONEHOP_LISTENERS"
+CONTROL = "/run/onehop-{}/control/control"
+"""Where a running instance is asked to reload: one that listens there can be succeeded."""
 
 _PATIENCE = 15
 """Seconds that a reload may take."""
@@ -48,6 +50,18 @@ def fingerprint(text):
 def models(text):
     """The models that a configuration has routes to."""
     return sorted(json.loads(text.decode("utf-8"))["models"]) if text else []
+
+
+def _programs(pids):
+    """What each process was started as."""
+    found = []
+    for pid in pids:
+        try:
+            with open("/proc/%s/cmdline" % pid) as file:
+                found.append(file.read().partition("\0")[0])
+        except OSError:
+            continue
+    return found
 
 
 def _names(models):
@@ -81,7 +95,7 @@ class Router(object):
             return dict(result, changed=changed, action=action, models=[])
         action = self._needed(units.stamps[self.service], config, listeners)
         if action != "nothing" and not self.check_mode:
-            self._act(action, config)
+            self._act(action, config, units.stamps[self.service])
         old = [] if self.check_mode else self._prune()
         return {
             "changed": result["changed"] or action != "nothing" or bool(old),
@@ -117,10 +131,10 @@ class Router(object):
         if stamp_of(pid, LISTENERS) != listeners:
             return "start"
         if stamp_of(pid) != stamp:
-            return "restart"
+            return "succeed" if os.path.exists(CONTROL.format(self.instance)) else "restart"
         return "nothing" if fingerprint(config) in service["StatusText"] else "reload"
 
-    def _act(self, action, config):
+    def _act(self, action, config, stamp):
         shown = self.systemd.show([self.service, self.socket])
         if any(item["NeedDaemonReload"] == "yes" for item in shown.values()):
             self.systemd.reload()
@@ -134,18 +148,25 @@ class Router(object):
                 self.systemd.do("restart", [self.service])
             else:
                 self._reload(config)
+                if stamp_of(self._show()["MainPID"]) != stamp:
+                    raise RouterError(
+                        "The router runs on with its old programs.\n" + self._last_words()
+                    )
         except SystemdError as error:
             raise RouterError("%s\n%s" % (error, self._last_words())) from error
 
     def _prune(self):
-        """Remove environments that no instance of the router runs in any more."""
+        """Remove environments that no instance of the router runs in any more, not even a stream."""
         units = [read("%s/onehop-%s.service" % (UNITS, name)) or b"" for name in INSTANCES]
         owned = Owned("router")
+        services = ["onehop-%s.service" % name for name in INSTANCES]
+        used = _programs([pid for name in services for pid in self.systemd.processes(name)])
         old = [
             path
             for path in owned.things["directories"]
             if path.startswith(ENVIRONMENTS + "/")
             and not any((path + "/").encode() in text for text in units)
+            and os.path.join(path, "bin", "python") not in used
         ]
         for path in old:
             shutil.rmtree(path, ignore_errors=True)
@@ -183,7 +204,7 @@ class Router(object):
         }
         if changed and not self.check_mode:
             file.write()
-            if self.systemd.show([self.service])[self.service]["ActiveState"] == "active":
+            if self._show()["ActiveState"] == "active":
                 self._reload(file.content)
         return result
 
@@ -191,7 +212,7 @@ class Router(object):
         """Have the running router read its configuration, and wait until it says that it has."""
         self.systemd.do("reload", [self.service])
         end = time.monotonic() + _PATIENCE
-        while fingerprint(config) not in self._status():
+        while fingerprint(config) not in self._show()["StatusText"]:
             if time.monotonic() > end:
                 raise RouterError(
                     "The router did not take its new configuration and runs on with the old one.\n"
@@ -199,8 +220,8 @@ class Router(object):
                 )
             time.sleep(0.05)
 
-    def _status(self):
-        return self.systemd.show([self.service])[self.service]["StatusText"]
+    def _show(self):
+        return self.systemd.show([self.service])[self.service]
 
     def _last_words(self):
         """The router's last lines."""

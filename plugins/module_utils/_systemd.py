@@ -31,6 +31,8 @@ PROPERTIES = (
     "Job",
 )
 STAMP = "ONEHOP_STAMP"
+CGROUPS = ("/sys/fs/cgroup", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified")
+"""Where systemd's control groups are: with version 2 of them, with version 1, with both."""
 
 
 class Systemd(object):
@@ -78,6 +80,21 @@ class Systemd(object):
             unit: dict(line.partition("=")[::2] for line in block.split("\n"))
             for unit, block in zip(units, blocks)
         }
+
+    def processes(self, unit):
+        """The numbers of all processes of a unit."""
+        command = self._systemctl("show", "--property=ControlGroup", "--value", "--", unit)
+        dummy, out, dummy_err = self.run(command)
+        group = out.strip()
+        if not group:
+            return []
+        for root in CGROUPS:
+            try:
+                with open("%s%s/cgroup.procs" % (root, group)) as file:
+                    return file.read().split()
+            except OSError:
+                continue
+        return []
 
     def do(self, verb, units, *options):
         """Run a verb of systemctl; raise :class:`SystemdError` with its words when it fails."""

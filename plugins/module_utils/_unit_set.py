@@ -33,14 +33,22 @@ def _text(unit, stamp):
     return unit["content"] + "\n" + unit["stamp"].format(stamp=stamp)
 
 
+def _kept(unit, text):
+    """A text of the unit's, without the lines that a reload is enough for."""
+    keys = tuple(key + "=" for key in unit.get("reloaded", []))
+    return "\n".join(line for line in text.split("\n") if not (keys and line.startswith(keys)))
+
+
 class UnitSet(object):
     """What an owner shall have on this host.
 
     ``units`` are dictionaries: ``name``, ``content``, ``wanted_by`` (a target or ``None``),
-    ``stamp`` (text with ``{stamp}`` that is put behind the content, or ``None``), ``inputs`` and
+    ``stamp`` (text with ``{stamp}`` that is put behind the content, or ``None``), ``reloaded``
+    (keys that do not belong to the stamp, since a reload is enough for them), ``inputs`` and
     ``secrets`` (texts, and paths whose contents, belong to the stamp), ``states`` and ``caches``
-    (directories that systemd makes for it). ``directories`` are ``path``, ``mode``, ``owner`` and
-    ``group``. ``files`` are ``path``, ``content`` and ``mode``. ``secrets`` are ``path``, ``group``,
+    (directories that systemd makes for it). ``directories`` are ``path``, ``mode``, ``owner`` and ``group``. ``files`` are
+    ``path``, ``content``, ``mode``, and where its content holds a ``stamp`` over ``secrets``, what
+    stands for it there. ``secrets`` are ``path``, ``group``,
     and either ``content`` or ``source``, a path; with a ``variable`` the file is an assignment to
     it. ``account`` owns units that are Quadlets; ``uid`` is what it will have where it is not there
     yet.
@@ -75,7 +83,8 @@ class UnitSet(object):
         ]
         self.secrets = [self._secret(item) for item in secrets]
         self.files = [
-            _files.File(item["path"], item["content"], mode=int(item["mode"], 8)) for item in files
+            _files.File(item["path"], self._stamped(item), mode=int(item["mode"], 8))
+            for item in files
         ]
         for unit in units:
             if unit["stamp"] and self._tampered(unit):
@@ -122,17 +131,41 @@ class UnitSet(object):
         return self.directories + self.secrets + self.files + self.unit_files + self.links
 
     def _stamp(self, unit):
+        texts = [_kept(unit, unit["content"]), self._salt(unit["name"])] + unit["inputs"]
+        return _stamp.stamp(self.key, texts, self._contents(unit["name"], unit["secrets"]))
+
+    def _salt(self, name):
+        return self.owned.salts.get(name, "")
+
+    def _contents(self, name, paths):
+        """The secrets at ``paths``, as pairs of path and bytes."""
         given = {file.path: file.content for file in self.secrets}
         contents = []
-        for path in unit["secrets"]:
+        for path in paths:
             content = given.get(path)
             if content is None:
                 content = _files.read(path)
             if content is None and not self.check_mode:
-                raise UnitSetError("%s: %s is not there" % (unit["name"], path))
+                raise UnitSetError("%s: %s is not there" % (name, path))
             contents.append((path, content or b""))
-        texts = [unit["content"], self.owned.salts.get(unit["name"], "")] + unit["inputs"]
-        return _stamp.stamp(self.key, texts, contents)
+        return contents
+
+    def _stamped(self, item):
+        """A file's text, with the stamp in it where it wants one.
+
+        Who reads the file may have read secrets that somebody has edited. The file then carries the
+        stamp of what is declared, so only a new one has them read again.
+        """
+        if not item.get("stamp"):
+            return item["content"]
+        path, secrets = item["path"], item["secrets"]
+        contents = self._contents(path, secrets)
+        stamp = _stamp.stamp(self.key, [self._salt(path)], contents)
+        edited = any(file.path in secrets and file.differs() for file in self.secrets)
+        if edited and stamp.encode() in (_files.read(path) or b""):
+            self.owned.salts[path] = os.urandom(8).hex()
+            stamp = _stamp.stamp(self.key, [self._salt(path)], contents)
+        return item["content"].replace(item["stamp"], stamp)
 
     def _tampered(self, unit):
         """Whether its process may have been started from files that somebody has edited.
@@ -146,7 +179,7 @@ class UnitSet(object):
         text = (_files.read(path) or b"").decode("utf-8", "replace")
         if stamp not in text:
             return False
-        edited = [path] if text != _text(unit, stamp) else []
+        edited = [path] if _kept(unit, text) != _kept(unit, _text(unit, stamp)) else []
         edited += [
             file.path for file in self.secrets if file.path in unit["secrets"] and file.differs()
         ]

@@ -13,8 +13,9 @@ short_description: Give the router its routes, and have it run with them
 description:
   - Renders the router's configuration from the plan, has the router itself check it, installs it
     with the router's units and secrets, and has the router run with it.
-  - New routes are a reload, which no request notices. Another version of the router, other secrets
-    or other listeners are a restart, during which systemd holds the listening sockets.
+  - New routes and other secrets are a reload, which no request notices. For another version of the
+    router or another unit a successor takes over on the same sockets, while the old process ends
+    its streams. Other listeners are a start.
   - What runs decides, not what was changed, so that a run which died half-way is repaired.
 version_added: 0.1.0
 author:

@@ -124,6 +124,13 @@ def _python_needs(router: Mapping[str, Any], wanted: Rendered) -> None:
     path = router["router_python"]
     if path:
         wanted["files"].append({"path": path, "variable": "router_python", "executable": True})
+    wanted["files"] += [
+        {"path": path, "variable": variable} for variable, path in _router.files(router).items()
+    ]
+    wanted["files"] += [
+        {"path": path, "variable": f"router_environment_files[{index}]"}
+        for index, path in enumerate(router["router_environment_files"])
+    ]
     wanted["pythons"].append({"path": path, "variable": "router_python"})
 
 
@@ -415,9 +422,16 @@ def _instance(
             "content": _service.router(instance, spec, environment, listeners),
             "wanted_by": "multi-user.target",
             "stamp": _service.STAMP,
-            "secrets": list(spec["router_credentials"].values()),
+            # Credentials come with a reload: for other ones no process has to go.
+            "reloaded": ["ExecReload", "LoadCredential"],
+            "secrets": spec["router_environment_files"],
         },
     ]
     text = json.dumps(config, indent=1, sort_keys=True) + "\n"
-    files = [{"path": _service.router_config(instance), "content": text}]
-    return {"units": units, "files": files, "secrets": []}, listeners
+    file = {
+        "path": _service.router_config(instance),
+        "content": text,
+        "stamp": _router.STAMP,
+        "secrets": [*spec["router_credentials"].values(), *_router.files(spec).values()],
+    }
+    return {"units": units, "files": [file], "secrets": []}, listeners

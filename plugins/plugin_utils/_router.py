@@ -20,6 +20,9 @@ from ansible_collections.onehop.llm.plugins.plugin_utils._schema import Option
 _VERSIONED = re.compile(r"/v1/?\Z")
 _SECRET_HEADERS = ("authorization", "x-api-key", "api-key", "proxy-authorization", "cookie")
 
+STAMP = "{stamp}"
+"""What stands for the stamp in the configuration, until the host knows it."""
+
 _UPSTREAM: tuple[Option, ...] = (
     Option(
         "url",
@@ -152,6 +155,48 @@ OPTIONS: tuple[Option, ...] = (
         example={"alice": {"credential": "alice_key"}},
     ),
     shared.credentials("router_credentials", "Secrets that the router reads."),
+    Option(
+        "router_tls",
+        "dict",
+        "With it O(router_host) speaks TLS. Each is a path on the host that O(router_user) can "
+        "read, or C(${cred:NAME}). They are read again at each reload.",
+        default=None,
+        keys=(
+            Option("certificate", "file", "The certificate and those above it, in PEM."),
+            Option("key", "file", "Its private key, in PEM and without a password."),
+            Option(
+                "client_ca",
+                "file",
+                "The authority whose certificate clients have to show. None unless given.",
+                default=None,
+            ),
+        ),
+        example={"certificate": "/etc/onehop/router.pem", "key": "${cred:router_tls_key}"},
+    ),
+    Option(
+        "router_environment",
+        "map",
+        "Environment variables of the router, for C(${env:NAME}) in its configuration. Everybody "
+        "on the host can read them: secrets go into O(router_environment_files).",
+        default={},
+        key_type="environment_name",
+        elements="environment_value",
+        secret=True,
+    ),
+    Option(
+        "router_environment_files",
+        "list",
+        "Files on the host with C(NAME=value) lines, read as root when the router starts.",
+        default=[],
+        elements="path",
+        example=["/etc/onehop/router.env"],
+    ),
+    Option(
+        "router_processes",
+        "positive",
+        "Processes that serve. Limits and counts hold for all of them together.",
+        default=1,
+    ),
     Option(
         "router_allow_anonymous",
         "bool",
@@ -286,6 +331,8 @@ def check(router: Mapping[str, Any], routes: Mapping[str, Any], problems: Proble
     """What a router's variables say of each other, and of the routes of all hosts."""
     credentials = router["router_credentials"]
     _check_listeners(router, problems)
+    for name, text in (router["router_tls"] or {}).items():
+        _credentials.check_references(f"router_tls.{name}", text, credentials, problems)
     models = {*routes, *router["router_models"]}
     aliases = _routes.owners({**routes, **router["router_models"]})
     known = {*models, *aliases}
@@ -371,6 +418,21 @@ def _check_upstream(
             )
 
 
+def files(router: Mapping[str, Any]) -> dict[str, str]:
+    """Paths on the host that the router itself reads, by the variable that names them."""
+    places = {"router_tls": router["router_tls"] or {}}
+    for name, model in router["router_models"].items():
+        where = f"router_models.{name}"
+        places[where] = model
+        places |= {f"{where}.upstreams[{i}]": one for i, one in enumerate(model["upstreams"])}
+    return {
+        f"{where}.{key}": place[key]
+        for where, place in places.items()
+        for key in ("ca", "certificate", "client_ca", "key")
+        if (place.get(key) or "").startswith("/")
+    }
+
+
 def _check_listeners(router: Mapping[str, Any], problems: Problems) -> None:
     address = router["router_host"]
     try:
@@ -408,16 +470,20 @@ def config(router: dict[str, Any], routes: dict[str, dict[str, Any]]) -> dict[st
     result: dict[str, Any] = {
         name: router[f"router_{name}"]
         for name in (
-            "host", "port", "max_body_bytes", "max_concurrent_requests", "max_buffered_bytes",
-            "max_queued_requests", "queue_seconds", "max_held_requests", "hold_seconds",
-            "health_seconds", "answer_seconds", "idle_stream_seconds", "drain_seconds",
-            "allow_anonymous", "access_log", "default_model",
+            "host", "port", "processes", "max_body_bytes", "max_concurrent_requests",
+            "max_buffered_bytes", "max_queued_requests", "queue_seconds", "max_held_requests",
+            "hold_seconds", "health_seconds", "answer_seconds", "idle_stream_seconds",
+            "drain_seconds", "allow_anonymous", "access_log", "default_model",
         )
     }  # fmt: skip
+    # The host puts a stamp over the secrets there, so that other ones are another file.
+    result["stamp"] = STAMP
     result["client_keys"] = {
         name: _client(key) for name, key in sorted(router["router_client_keys"].items())
     }
     result["models"] = {name: _known_fallbacks(routes[name], routes) for name in sorted(routes)}
+    if router["router_tls"] is not None:
+        result["tls"] = router["router_tls"]
     if router["router_allowed_paths"] is not None:
         result["allowed_paths"] = list(router["router_allowed_paths"])
     return result

@@ -188,8 +188,21 @@ def router(instance: str, spec: Mapping[str, Any], environment: str, listeners: 
     """The service of an instance of the router.
 
     ``environment`` is the path of its Python environment, ``listeners`` a hash of its socket unit.
-    It says the same whatever models there are: those are a reload away, and this a restart.
+    It says the same whatever models there are.
+
+    A reload has the running process read its configuration, and take credentials that systemd
+    hands over at a start only; where the unit has changed, a successor takes its place. Any
+    process of the unit may notify: a successor is not the main one yet when it says that it is.
     """
+    program = [f"{environment}/bin/python", "-I", "-m"]
+    run = [*program, "onehop_router", "--config", router_config(instance)]
+    # Where it is asked to reload, and where its credentials are brought then. Their parent is root's,
+    # so that no other directory can take the place of the second.
+    places = (f"onehop-{instance}/control", f"onehop-{instance}/credentials")
+    credentials = f"/run/{places[1]}"
+    pairs = [f"{name}={path}" for name, path in sorted(spec["router_credentials"].items())]
+    bring = [*program, "onehop_router.credentials", credentials, spec["router_user"], *pairs]
+    variables = {**spec["router_environment"], "ONEHOP_LISTENERS": listeners}
     sandbox = {
         **HARDENED,
         "SystemCallFilter": ["@system-service", "~@privileged", "~@resources"],
@@ -200,20 +213,28 @@ def router(instance: str, spec: Mapping[str, Any], environment: str, listeners: 
         "Wants": "network-online.target",
         "After": "network-online.target",
         "Requires": router_socket_unit(instance),
-        "StartLimitBurst": 3,
-        "StartLimitIntervalSec": 3600,
+        # The door to all models is opened again however often it fell shut.
+        "StartLimitIntervalSec": 0,
     }
-    command = [f"{environment}/bin/python", "-I", "-m", "onehop_router"]
     service: Section = {
         **sandbox,
         "Type": "notify",
-        "ExecStart": Command([*command, "--config", router_config(instance)]),
-        "ExecReload": "/bin/kill -HUP $MAINPID",
+        "NotifyAccess": "all",
+        "WatchdogSec": 30,
+        "ExecStart": Command(run),
+        "ExecReload": [
+            # As root, which alone can read what they are made from.
+            Command([f"+{bring[0]}", *bring[1:]]),
+            Command([*run, "--reload", "--credentials", credentials]),
+        ],
         "User": spec["router_user"],
         "Group": spec["router_user"],
         "SupplementaryGroups": GROUP,
         "LoadCredential": _loads(spec["router_credentials"]),
-        "Environment": [Assignment("ONEHOP_LISTENERS", listeners)],
+        "RuntimeDirectory": " ".join(places),
+        "RuntimeDirectoryMode": "0700",
+        "Environment": [Assignment(name, value) for name, value in sorted(variables.items())],
+        "EnvironmentFile": [pattern(path) for path in spec["router_environment_files"]],
         "LimitNOFILE": 1048576,
         "Restart": "on-failure",
         "RestartSec": 5,

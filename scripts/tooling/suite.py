@@ -153,6 +153,7 @@ def all_steps() -> list[Step]:
         tests_in("tests/router", "tests/conformance"),
         # With the generators of the hosts' trees, which a first run builds.
         tests_in("tests/quadlet"),
+        tests_in("tests/bench"),
         Step("collection", "builds, installs, ships nothing else, and runs from there", collection),
         *(
             Step(f"molecule/{name}", "a deployment on throwaway hosts", partial(molecule, name))

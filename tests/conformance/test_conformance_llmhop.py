@@ -1,277 +1,322 @@
 # SPDX-FileCopyrightText: The OneHop authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs the table of conformance_cases: what LLMhop 2.2.1 does, and what we do."""
+"""Holds the router against LLMhop 2.2.1, row by row: what each case asks, what we do, and why."""
 
 from __future__ import annotations
 
+import asyncio
 import json
+import subprocess
+import sys
+from collections import Counter
+from typing import Any
 
-import conformance_cases as table
+import conformance_exchanges
+import conformance_files
+import conformance_lives
+import conformance_process
+import conformance_requests
+import conformance_wire
 import pytest
-from router_harness import Message, Running, Wire, backend, model, post, router, run
+from conformance_case import CONFIGS, ROWS, Case, M
+from conformance_case import ask as request_for
+from router_harness import FILES, Message, Running, Wire, backend, echo, get, router, run, until
 
-from onehop_router import secrets
-from onehop_router.body import find_model
 from onehop_router.config_reader import parse
 from onehop_router.config_values import ConfigError
-from onehop_router.errors import Refusal
-from onehop_router.urls import parse_upstream_url
+
+CASES = [
+    *conformance_requests.CASES,
+    *conformance_wire.CASES,
+    *conformance_files.CASES,
+    *conformance_process.CASES,
+]
+SCENARIOS = {**vars(conformance_exchanges), **vars(conformance_lives)}
 
 
-def explained(theirs: object, ours: object, why: str) -> bool:
-    """A difference has a reason, and a reason has a difference."""
-    return (theirs != ours) == bool(why)
+# -- the backend, a test double that says which model and path a request came for, or plays an act
 
-
-def served(name: str, url: str):
-    settings = json.loads(json.dumps(table.CONFIGS[name]).replace("BACKEND", url))
-    # All models share one backend, so each request says which one it came for.
-    for key, one in settings["models"].items():
-        one["upstreams"][0]["headers"] = {"X-Model": key}
-    return settings
+ACTS = {
+    "/act/babble": b"lol\r\n\r\n",
+    "/act/cut": b"HTTP/1.1 200 OK\r\nX-Backend: yes\r\nContent-Length: 9\r\n\r\nabc",
+    "/act/cut-chunks": b"HTTP/1.1 200 OK\r\nX-Backend: yes\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"3\r\nabc\r\n",
+    "/act/close": b"",
+}
 
 
 async def which(request: Message, wire: Wire) -> None:
+    act = ACTS.get(request.target)
+    if act is not None:
+        wire.send(act)
+        wire.close()
+        return
+    if request.target == "/act/stall":
+        await wire.reader.read()
+    status = request.target.removeprefix("/act/") if request.target.startswith("/act/") else "200"
     body = f"{request.get('x-model')} {request.target}".encode()
-    wire.send(f"HTTP/1.1 200 OK\r\nX-Backend: yes\r\nContent-Length: {len(body)}\r\n\r\n")
+    wire.send(f"HTTP/1.1 {status} X\r\nX-Backend: yes\r\nContent-Length: {len(body)}\r\n\r\n")
     wire.send(b"" if request.method == "HEAD" else body)
 
 
-async def outcome(front: Running, case: table.Case) -> str:
-    answer = await front.ask(case.request)
-    return answer.body.decode() if answer.get("x-backend") else str(answer.status)
+def served(name: str, url: str) -> dict[str, Any]:
+    """A configuration of the table, its models' requests marked with their name."""
+    text = json.dumps(CONFIGS[name]).replace("BACKEND", url)
+    # Port 9 is "discard"; nothing on a test machine listens there.
+    settings: dict[str, Any] = json.loads(text.replace("DEAD", "http://127.0.0.1:9"))
+    for key, one in settings["models"].items():
+        one["upstreams"][0].setdefault("headers", {})["X-Model"] = key
+    return settings
 
 
-@pytest.mark.parametrize("config", table.CONFIGS)
-def test_requests(config):
-    cases = [one for one in table.ROUTES + table.PROTOCOL if one.config == config]
-    assert cases
+def play(case: Case, script, act) -> Any:
+    """What `act(front, engine)` sees with the case's configuration and this backend."""
 
-    async def work():
-        async with backend(which) as engine:
-            settings = served(config, engine.url)
-            async with router(**settings) as front:
-                got = {case.name: await outcome(front, case) for case in cases}
-                assert got == {case.name: case.ours for case in cases}
+    async def work() -> Any:
+        async with backend(script) as engine:
+            async with router(**served(case.config, engine.url)) as front:
+                if case.config == "busy":
+                    occupant = await front.connect()
+                    occupant.send(request_for("POST /act/stall", M))
+                    await until(lambda: front.router.limits.active)
+                return await act(front, engine)
 
-    run(work())
-    for case in cases:
-        assert explained(case.theirs, case.ours, case.why), case.name
+    return run(work())
 
 
-def test_names_of_cases_are_unique():
-    names = [case.name for case in table.ROUTES + table.PROTOCOL]
-    assert len(set(names)) == len(names)
+def outcome(answer: Message) -> str:
+    if not answer.get("x-backend"):
+        return str(answer.status)
+    return answer.body.decode() or "relayed" if answer.status == 200 else f"{answer.status} relayed"
 
 
-@pytest.mark.parametrize(("body", "theirs", "ours", "why"), table.BODIES)
-def test_bodies(body, theirs, ours, why):
-    assert explained(theirs, ours, why)
+# -- one runner for each way of asking: what came of it, and what was said
+
+
+def ask(case: Case) -> tuple[str, str]:
+    async def act(front: Running, engine: Any) -> tuple[str, str]:
+        try:
+            answer = await front.ask(case.request)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return "cut", ""
+        return outcome(answer), answer.body.decode()
+
+    return play(case, which, act)
+
+
+def twice(case: Case) -> tuple[str, str]:
+    async def act(front: Running, engine: Any) -> tuple[str, str]:
+        wire = await front.connect()
+        wire.send(case.request)
+        answer = await wire.read()
+        wire.send(get("/health"))
+        try:
+            kept = (await wire.read()).status == 200
+        except (asyncio.IncompleteReadError, ConnectionError):
+            kept = False
+        return f"{answer.status}, {'kept' if kept else 'closed'}", answer.body.decode()
+
+    return play(case, which, act)
+
+
+def sent(case: Case) -> tuple[str, str]:
+    field, request = case.request
+
+    async def act(front: Running, engine: Any) -> tuple[str, str]:
+        assert (await front.ask(request)).status == 200
+        seen = engine.last
+        if field == "trailers":
+            return " ".join(seen.trailers) or "none", ""
+        if field == "names":
+            ours = ("x-forwarded", "x-request-id", "x-model")
+            names = [name for name, dummy in seen.fields if not name.lower().startswith(ours)]
+            return " ".join(name for name in names if name.lower().startswith("x-")), ""
+        value = seen.get(field)
+        if value is None:
+            return "absent", ""
+        return "its own" if f"http://{value}" == engine.url else value, ""
+
+    return play(case, which, act)
+
+
+def answer(case: Case) -> tuple[str, str]:
+    field, status, fields = case.request
+
+    async def answering(request: Message, wire: Wire) -> None:
+        lines = "".join(f"{one}\r\n" for one in fields)
+        wire.send(f"HTTP/1.1 {status}\r\n{lines}Content-Length: 2\r\n\r\nok")
+
+    async def act(front: Running, engine: Any) -> tuple[str, str]:
+        value = (await front.ask(b"GET /route/m/x HTTP/1.1\r\nHost: a\r\n\r\n")).get(field)
+        return "some" if value and field == "x-request-id" else value or "absent", ""
+
+    return play(case, answering, act)
+
+
+def refusal(case: Case) -> tuple[str, str]:
+    field, line, body = case.request
+    head = f"{line} HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n"
+
+    async def act(front: Running, engine: Any) -> tuple[str, str]:
+        said = await front.ask(head + body)
+        assert not [one for one in engine.requests if one.target != "/act/stall"]
+        return said.get(field) or "absent", said.body.decode()
+
+    return play(case, which, act)
+
+
+def verbatim(case: Case) -> tuple[str, str]:
+    body = case.request.encode() if isinstance(case.request, str) else case.request
+    head = b"POST /v1/x HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body)
+
+    async def act(front: Running, engine: Any) -> tuple[str, str]:
+        await front.ask(head + body)
+        return "verbatim" if engine.last.body == body else "changed", ""
+
+    return play(case, echo, act)
+
+
+def listed(case: Case) -> tuple[str, str]:
+    async def act(front: Running, engine: Any) -> tuple[str, str]:
+        models = (await front.ask(get("/v1/models"))).json["data"]
+        return " ".join(dict.fromkeys(one[case.request] for one in models)), ""
+
+    return play(case, which, act)
+
+
+def join(case: Case) -> tuple[str, str]:
+    base, asked = case.request
+
+    async def work() -> tuple[str, str]:
+        async with backend() as engine:
+            models = {"m": {"upstreams": [{"url": engine.url + base}]}}
+            async with router(models, allowed_paths=None) as front:
+                await front.ask(get(f"/route/m{asked}"))
+                return engine.last.target, ""
+
+    return run(work())
+
+
+def config(case: Case) -> tuple[str, str]:
     try:
-        found = find_model(body)
-        # Nothing else names a model here, and there is no default.
-        got = "400" if found is None else found
-    except Refusal as refusal:
-        got = str(refusal.status)
-    if ours == "404":
-        assert got not in ("m", "400")
-    else:
-        assert got == ours
+        parse(case.request, None)
+    except ConfigError as error:
+        assert "hunter2" not in str(error)
+        return "refused", str(error)
+    return "taken", ""
 
 
-def test_bodies_reach_the_backend_verbatim():
-    good = [body for body, dummy, ours, dummy_theirs in table.BODIES if ours == "m"]
-
-    async def work():
-        async with backend() as engine, router({"m": model(engine.url)}) as front:
-            for body in good:
-                answer = await front.ask(post(body))
-                assert answer.json["body"].encode("latin-1") == body
-            for body in (b'{"model":"\xff\\ud800"}', b'{"model":" m"}', b'{"model":""}'):
-                assert (await front.ask(post(body))).status in (400, 404)
-            unicode_name = await front.ask(post('{"model":"\\ud800\u2028\\""}'))
-            assert unicode_name.code == "model_not_found"
-
-    run(work())
+def url(case: Case) -> tuple[str, str]:
+    text = json.dumps({"models": {"m": {"upstreams": [{"url": case.request}]}}})
+    return config(case._replace(request=text))
 
 
-@pytest.mark.parametrize(("name", "lines", "theirs", "ours", "why"), table.HEADERS)
-def test_headers_to_the_upstream(name, lines, theirs, ours, why):
-    assert explained(theirs, ours, why)
-
-    async def work():
-        async with backend() as engine, router({"m": model(engine.url)}) as front:
-            answer = await front.ask(post('{"model":"m"}', "/v1/completions", *lines))
-            assert answer.status == 200
-            assert engine.last.get(name) == ours
-
-    run(work())
+def setting(case: Case) -> tuple[str, str]:
+    name, text = case.request
+    return str(getattr(parse(text, {}), name)), ""
 
 
-@pytest.mark.parametrize(("lines", "theirs", "ours", "why"), table.AUTH)
-def test_keys(lines, theirs, ours, why):
-    assert explained(theirs, ours, why)
-
-    async def work():
-        async with backend() as engine:
-            settings = served("keyed", engine.url)
-            async with router(**settings) as front:
-                body = '{"model":"m"}'
-                for path in ("/v1/completions", "/route/m/v1/x"):
-                    answer = await front.ask(post(body, path, *lines))
-                    assert answer.status == ours
-                unknown = await front.ask(post('{"model":"nope"}', "/v1/completions", *lines))
-                assert unknown.status == (404 if ours == 200 else 401)
-                if ours == 200:
-                    # R11: what opened our door is not the backend's business.
-                    assert engine.last.get("authorization") is None
-                    assert engine.last.get("x-api-key") is None
-                else:
-                    assert engine.connections == 0
-
-    run(work())
-
-
-def test_r12_configured_headers_replace_the_clients():
-    async def work():
-        async with backend() as engine:
-            headers = {"Authorization": "Bearer up", "Host": "backend.example", "X-Injected": " y "}
-            headers |= {"X-Forwarded-For": "9.9.9.9", "X-Empty": ""}
-            models = {"m": {"upstreams": [{"url": engine.url, "headers": headers}]}}
-            async with router(models) as front:
-                sent = ("authorization: Bearer client", "x-injected: a", "X-INJECTED: b")
-                await front.ask(post('{"model":"m"}', "/v1/completions", *sent))
-                seen = engine.last
-                assert seen.all("authorization") == ["Bearer up"]
-                assert seen.all("host") == ["backend.example"]
-                assert seen.all("x-injected") == ["y"]
-                assert seen.all("x-forwarded-for") == ["9.9.9.9"]
-                assert seen.all("x-empty") == [""]
-                assert seen.get("x-forwarded-host") == "client.example"
-
-    run(work())
-
-
-def test_http_1_0_without_host_gets_the_upstreams_own():
-    async def work():
-        async with backend() as engine, router({"m": model(engine.url)}) as front:
-            body = '{"model":"m"}'
-            text = f"POST /v1/completions HTTP/1.0\r\nContent-Length: {len(body)}\r\n\r\n{body}"
-            assert (await front.ask(text)).status == 200
-            assert engine.last.get("host") == engine.url.removeprefix("http://")
-            assert engine.last.get("x-forwarded-host") is None
-
-    run(work())
-
-
-@pytest.mark.parametrize(("url", "theirs", "ours", "why"), table.URLS)
-def test_urls(url, theirs, ours, why):
-    assert explained(theirs, ours, why)
-    if ours:
-        assert parse_upstream_url(url).address.host
-    else:
-        with pytest.raises(ValueError, match=r"."):
-            parse_upstream_url(url)
-
-
-@pytest.mark.parametrize(("base", "asked", "target"), table.JOINS)
-def test_joins(base, asked, target):
-    path, mark, query = asked.partition("?")
-    url = parse_upstream_url("http://x" + base)
-    assert url.join(path, query if mark else None) == target
-
-
-@pytest.mark.parametrize(("text", "theirs", "ours", "why"), table.CONFIG)
-def test_config(text, theirs, ours, why):
-    assert explained(theirs is None, ours is None, why)
-    if ours is None:
-        assert parse(text, None)
-    else:
-        with pytest.raises(ConfigError) as error:
-            parse(text, None)
-        assert ours in str(error.value)
-
-
-@pytest.mark.parametrize(("value", "theirs", "ours", "why"), table.SECRETS)
-def test_secrets(value, theirs, ours, why, tmp_path):
-    assert explained(theirs, ours, why)
-    (tmp_path / "tok").write_text("v\n")
-    environ = {
-        "E": "secret", "X": "one", "Y": "two", "NESTED": "${env:E}",
-        "CREDENTIALS_DIRECTORY": str(tmp_path),
+@pytest.fixture
+def folder(tmp_path):
+    """A credentials directory, and the files that the cases name."""
+    files = {
+        "tok": b"v\n", "one-line-end": b"x\n", "two-line-ends": b"x\n\n", "crlf": b"x\r\n",
+        "cr": b"x\r", "cr-crlf": b"x\r\r\n", "line-end": b"\n", "nested": b"${env:E}\n",
+        "nul": b"a\0b",
     }  # fmt: skip
-    if ours is None:
-        with pytest.raises(secrets.SecretError):
-            secrets.expand(value, environ)
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    return tmp_path
+
+
+def secret(case: Case, folder) -> tuple[str, str]:
+    value = case.request.replace("FOLDER", str(folder))
+    upstream = {"url": "http://x", "headers": {"X-Secret": value}}
+    environ = {
+        "E": "secret", "X": "one", "Y": "two", "F": "a\nb", "E:x": "odd", "EMPTY": "",
+        "NESTED": "${env:E}", "CREDENTIALS_DIRECTORY": str(folder),
+    }  # fmt: skip
+    try:
+        found = parse(json.dumps({"models": {"m": {"upstreams": [upstream]}}}), environ)
+    except ConfigError as error:
+        return "refused", str(error)
+    return dict(found.models["m"].upstreams[0].headers)["X-Secret"], ""
+
+
+def command(case: Case, folder) -> tuple[str, str]:
+    path = folder / "router.json"
+    path.write_text('{"port":0}')
+    done = subprocess.run(
+        [sys.executable, "-m", "onehop_router"]
+        + [str(path) if one == "CONFIG" else one for one in case.request],
+        env={"PYTHONPATH": str(FILES)},
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr
+    return str(done.returncode), done.stderr
+
+
+def check(case: Case, folder) -> tuple[str, str]:
+    path = folder / "checked.json"
+    path.write_text(case.request)
+    return command(case._replace(request=("--config", str(path), "--check")), folder)
+
+
+def scenario(case: Case) -> tuple[str, str]:
+    saw = run(SCENARIOS[case.request]())
+    return (saw, "") if isinstance(saw, str) else saw
+
+
+RUNNERS = {
+    one.__name__: one
+    for one in (
+        ask, twice, sent, answer, refusal, verbatim, listed, join, config, url, setting, scenario
+    )
+}  # fmt: skip
+RUNNERS_WITH_FILES = {"secret": secret, "command": command, "check": check}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.section}-{case.row} {case.name}")
+def test_case(case, folder):
+    if case.how in RUNNERS_WITH_FILES:
+        saw, said = RUNNERS_WITH_FILES[case.how](case, folder)
     else:
-        assert secrets.expand(value, environ) == ours
+        saw, said = RUNNERS[case.how](case)
+    assert saw == case.ours
+    assert case.says in said
 
 
-@pytest.mark.parametrize(("content", "value"), table.FILES)
-def test_secret_files(content, value, tmp_path):
-    (tmp_path / "x").write_bytes(content)
-    assert secrets.expand(f"${{file:{tmp_path}/x}}", {}) == value
-    assert secrets.expand("${cred:x}", {"CREDENTIALS_DIRECTORY": str(tmp_path)}) == value
+# -- the table about itself
 
 
-def test_lists_as_in_r2_to_r5_and_r22():
-    async def work():
-        async with backend() as engine:
-            models = {
-                "b": model(engine.url),
-                "a": model(engine.url),
-                "z": model(engine.url, unlisted=True),
-            }
-            keys = {"all": {"keys": ["secret"]}, "some": {"keys": ["few"], "models": ["b", "z"]}}
-            async with router(models, client_keys=keys) as front:
-                health = await front.ask(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
-                assert health.body == b'{"status":"ok","models":2}\n'
-                assert health.get("content-type") == "application/json"
-
-                def listing(key: str, path: str = "/v1/models") -> bytes:
-                    return (
-                        f"GET {path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\n\r\n"
-                    ).encode()
-
-                full = (await front.ask(listing("secret"))).json
-                assert full["object"] == "list"
-                assert [one["id"] for one in full["data"]] == ["a", "b"]
-                assert {one["owned_by"] for one in full["data"]} == {"onehop"}
-                assert {one["object"] for one in full["data"]} == {"model"}
-                few = (await front.ask(listing("few"))).json
-                assert [one["id"] for one in few["data"]] == ["b"]
-                assert (await front.ask(listing("nope"))).status == 401
-                assert (await front.ask(listing("few", "/v1/models/b"))).json["id"] == "b"
-
-                # A model that the key may not use looks exactly like one that is not there.
-                auth = "Authorization: Bearer few"
-                hidden = await front.ask(post('{"model":"a"}', "/v1/completions", auth))
-                absent = await front.ask(post('{"model":"q"}', "/v1/completions", auth))
-                assert hidden.status == absent.status == 404
-                assert hidden.body.replace(b"`a`", b"`q`") == absent.body
-                routed = await front.ask(post("x", "/route/a/v1/embeddings", auth))
-                assert routed.body == hidden.body
-                assert (
-                    await front.ask(post('{"model":"z"}', "/v1/completions", auth))
-                ).status == 200
-
-    run(work())
+def test_every_row_has_a_case():
+    rows = {(section, row) for section, count in ROWS.items() for row in range(1, count + 1)}
+    assert {(case.section, case.row) for case in CASES} == rows
 
 
-def test_r21_busy_is_429_here_and_503_there():
-    async def stall(request: Message, wire: Wire) -> None:
-        await wire.reader.read()
+def test_every_difference_has_a_reason_and_every_reason_a_difference():
+    assert [case for case in CASES if (case.theirs != case.ours) != bool(case.why)] == []
+    assert [case for case in CASES if case.old and case.old == case.theirs] == []
 
-    async def work():
-        async with backend(stall) as engine:
-            async with router({"m": model(engine.url)}, max_concurrent_requests=1) as front:
-                first = await front.connect()
-                first.send(post('{"model":"m"}'))
-                while not front.router.limits.active:
-                    await front.ask(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
-                for path in ("/v1/completions", "/route/m/v1/embeddings"):
-                    second = await front.ask(post("{", path))
-                    assert second.status == 429
-                first.close()
 
-    run(work())
+def test_every_case_is_one_of_its_own_and_asserts_something():
+    names = Counter((case.section, case.row, case.name) for case in CASES)
+    assert [name for name, count in names.items() if count > 1] == []
+    # An outcome may be empty only where a value is what the case is about.
+    values = ("sent", "secret", "setting")
+    assert [case for case in CASES if not case.ours and case.how not in values] == []
+    assert {case.how for case in CASES} == {*RUNNERS, *RUNNERS_WITH_FILES}
+
+
+def test_every_scenario_is_played():
+    written = {
+        name
+        for module in (conformance_exchanges, conformance_lives)
+        for name, one in vars(module).items()
+        if asyncio.iscoroutinefunction(one) and one.__module__ == module.__name__
+        if not name.startswith("_") and name != "serves"
+    }
+    assert written == {case.request for case in CASES if case.how == "scenario"}

@@ -46,9 +46,9 @@ SECONDS = 120
 
 def render(folder: Path, seed: int) -> int:
     """Write the Quadlets and what is expected of them; how many words there are."""
-    sys.path[:0] = [str(ROOT), str(ROOT / ".cache" / "collections")]
+    sys.path[:0] = [str(ROOT / "tests"), str(ROOT / ".cache" / "collections")]
     from ansible_collections.onehop.llm.plugins.plugin_utils import _plan, _quadlet
-    from tests.e2e import hostile_units
+    from e2e import hostile_units
 
     models = {"m": {"model": "org/m", "port": 18001}}
     made = _plan.make([_plan.Host("h", {"vllm_tag": "v1", "vllm_models": models})])

@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.onehop.llm.plugins.plugin_utils import _quadlet
+from e2e.hostile_units import LONG, WORDS
 
-from ..e2e.hostile_units import LONG, WORDS
 from . import systemd_text
 from .harness import FACTS, Generator, planned, problems, section
 

@@ -8,10 +8,12 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import socket
 import struct
 import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,14 +25,14 @@ from onehop_router.config_reader import parse
 from onehop_router.router import Router, Timeouts
 
 FILES = Path(__file__).parents[2] / "roles" / "router" / "files"
-LIMIT = 20.0
+LIMIT = 60.0
 
 
-def run(work: Coroutine[Any, Any, Any]) -> Any:
+def run(work: Coroutine[Any, Any, Any], limit: float = LIMIT) -> Any:
     """Run a test's coroutine on uvloop, within a limit that only a hang reaches."""
 
     async def limited() -> Any:
-        async with asyncio.timeout(LIMIT):
+        async with asyncio.timeout(limit):
             return await work
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -184,6 +186,8 @@ class ScriptedBackend:
         self.open = 0
         self.requests: list[Message] = []
         self.url = ""
+        self._port = 0
+        self._wires: set[Wire] = set()
 
     @property
     def last(self) -> Message:
@@ -194,17 +198,26 @@ class ScriptedBackend:
             self._server = await asyncio.start_unix_server(self._serve, path)
             self.url = f"unix://{path}"
         else:
-            self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-            port = self._server.sockets[0].getsockname()[1]
-            self.url = f"http://127.0.0.1:{port}"
+            # Started again, it is where it was.
+            self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
+            self._port = self._server.sockets[0].getsockname()[1]
+            self.url = f"http://127.0.0.1:{self._port}"
 
     def stop(self) -> None:
+        """Take no new connections."""
         self._server.close()
+
+    def kill(self) -> None:
+        """End as a process does that is killed: every connection breaks at once."""
+        self.stop()
+        for wire in list(self._wires):
+            wire.reset()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         self.open += 1
         wire = Wire(reader, writer)
+        self._wires.add(wire)
         try:
             if self.raw:
                 await self.script(Message("", []), wire)
@@ -217,6 +230,7 @@ class ScriptedBackend:
             pass
         finally:
             self.open -= 1
+            self._wires.discard(wire)
             writer.close()
 
 
@@ -269,7 +283,8 @@ async def router(
     **settings: Any,
 ) -> AsyncIterator[Running]:
     """A router with these models and settings."""
-    text = json.dumps({"models": models or {}, **settings})
+    # Nobody waits for a replica unless a test is about that.
+    text = json.dumps({"models": models or {}, "hold_seconds": 0, **settings})
     one = Router(parse(text, {}), timeouts or Timeouts(sweep=0.02))
     loop = asyncio.get_running_loop()
     server = await loop.create_server(one.connection, "127.0.0.1", 0)
@@ -298,14 +313,18 @@ def get(path: str, *fields: str, method: str = "GET") -> bytes:
 CHAT = '{"messages": [{"role": "user", "content": "hi"}], "model": "m"}'
 
 
+def environment(more: dict[str, str]) -> dict[str, str]:
+    """What a router's process gets."""
+    ours = {key: value for key, value in os.environ.items() if key != "NOTIFY_SOCKET"}
+    return {**ours, "PYTHONPATH": str(FILES), **more}
+
+
 class Process:
     """The router as a process of its own."""
 
     def __init__(
         self, args: list[str], *, listen: list[socket.socket], env: dict[str, str]
     ) -> None:
-        environ = {key: value for key, value in os.environ.items() if key != "NOTIFY_SOCKET"}
-        environ |= {"PYTHONPATH": str(FILES), **env}
         code = "import os, sys; from onehop_router.__main__ import main\n"
         if listen:
             # systemd writes its own child's number in there; nobody else can know it before.
@@ -316,7 +335,7 @@ class Process:
             [sys.executable, "-c", code, *args]
             if listen
             else [sys.executable, "-m", "onehop_router", *args],
-            env=environ,
+            env=environment(env),
             stderr=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -358,3 +377,97 @@ async def process(
         if one.process.poll() is None:
             one.process.kill()
             await asyncio.to_thread(one.process.communicate)
+
+
+def runs(pid: int) -> bool:
+    """Whether a process is there and has not ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has forked."""
+    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def command(*args: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "onehop_router", *args],
+        env={"PYTHONPATH": str(FILES), **env},
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+
+
+class Systemd:
+    """A test double of systemd's side: a notify socket and a listening TCP socket."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = str(folder / "notify")
+        self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.notify.bind(self.path)
+        self.notify.setblocking(False)
+        self.tcp = socket.create_server(("127.0.0.1", 0))
+        self.port = self.tcp.getsockname()[1]
+        self.heard: list[str] = []
+        # Main processes that are no children of ours.
+        self.mains: list[int] = []
+
+    async def hear(self, state: str) -> str:
+        """Wait for a notification that holds `state`."""
+        loop = asyncio.get_running_loop()
+        while True:
+            message = (await loop.sock_recv(self.notify, 4096)).decode()
+            self.heard.append(message)
+            if message.startswith("MAINPID="):
+                self.mains.append(int(message.splitlines()[0].removeprefix("MAINPID=")))
+            if state in message:
+                return message
+
+    async def reload(
+        self, path: Path, env: dict[str, str], *more: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run ExecReload= in a unit with this environment, and hear what comes of it."""
+        words = [sys.executable, "-m", "onehop_router", "--config", str(path), "--reload", *more]
+        listening = asyncio.create_task(self.hear("nothing that anybody says"))
+        # No pipe: a successor would hold it open.
+        with tempfile.TemporaryFile("w+") as err:
+            done = await asyncio.to_thread(
+                subprocess.run,
+                words,
+                env=environment({**env, "MAINPID": "1", "MAINPIDFDID": "2"}),
+                stdout=subprocess.DEVNULL,
+                stderr=err,
+                timeout=LIMIT,
+                check=False,
+            )
+            err.seek(0)
+            said = err.read()
+        listening.cancel()
+        return subprocess.CompletedProcess(words, done.returncode, "", said)
+
+    def close(self) -> None:
+        for pid in self.mains:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.notify.close()
+        self.tcp.close()
+
+    async def connect(self) -> Wire:
+        return Wire(*await asyncio.open_connection("127.0.0.1", self.port))
+
+
+def endless(gate: asyncio.Event) -> Script:
+    """A stream that ends when the gate opens."""
+
+    async def script(request: Message, wire: Wire) -> None:
+        wire.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n")
+        await gate.wait()
+        wire.send("4\r\nlast\r\n0\r\n\r\n")
+
+    return script

@@ -98,7 +98,7 @@ def test_openai_client_sees_a_dropped_stream():
                 stream = await client.chat.completions.create(
                     model="m", stream=True, user="drop", **HELLO
                 )
-                with pytest.raises(Exception, match=r"peer closed|incomplete|Connection"):
+                with pytest.raises(Exception, match="broke off its answer"):
                     async for dummy in stream:
                         pass
 

@@ -441,7 +441,7 @@ def test_a_fault_of_our_own_breaks_one_request_and_leaks_nothing(monkeypatch):
         async with backend() as engine, router({"m": model(engine.url)}) as front:
             for place in (
                 "onehop_router.collecting.find_model",
-                "onehop_router.exchange.write_request",
+                "onehop_router.dispatch.write_request",
                 "onehop_router.exchange.AnswerWriter.head",
                 "onehop_router.exchange.AnswerWriter.body",
             ):
@@ -473,7 +473,7 @@ def test_a_fault_of_our_own_on_a_fresh_connection(monkeypatch):
         async with backend() as engine, router({"m": model(engine.url)}) as front:
             asyncio.get_running_loop().set_exception_handler(lambda *dummy: None)
             with monkeypatch.context() as patch:
-                patch.setattr("onehop_router.exchange.write_request", broken)
+                patch.setattr("onehop_router.dispatch.write_request", broken)
                 wire = await front.connect()
                 wire.send(post(CHAT))
                 assert await wire.ended()

@@ -267,9 +267,7 @@ def test_hostile_forms_are_refused_early_and_leave_nothing_held():
                     answer = await front.ask(post(body, PATH, kind))
                     assert (answer.status, answer.code) == (400, wanted)
                 # Without a body nothing is read, so nothing is wrong with it.
-                answer = await front.ask(
-                    get("/v1/responses/r", "Content-Type: multipart/form-data")
-                )
+                answer = await front.ask(get("/generate", "Content-Type: multipart/form-data"))
                 assert answer.code == "missing_model"
                 assert engine.requests == []
 

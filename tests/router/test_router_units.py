@@ -22,7 +22,7 @@ from onehop_router.config_values import ConfigError
 from onehop_router.errors import KINDS, Refusal, render, speaks_anthropic
 from onehop_router.framing import RequestHead, parse_head
 from onehop_router.headers import AnswerHead, AnswerWriter
-from onehop_router.lifecycle import exposure, is_loopback
+from onehop_router.listeners import check_exposure, is_loopback
 from onehop_router.paths import DEFAULT_ALLOWED_PATHS, AllowedPaths, pattern_fault, split_path
 from onehop_router.pool import Upstream
 from onehop_router.routing import Route, Table, build_table
@@ -38,7 +38,9 @@ def no_tls():
 
 
 def table(**data) -> Table:
-    return build_table(parse(json.dumps(data), {}), lambda address: Upstream(address, no_tls))
+    return build_table(
+        parse(json.dumps(data), {}), lambda address, dummy: Upstream(address, no_tls)
+    )
 
 
 def one_model(*urls: str):
@@ -315,6 +317,7 @@ def test_error_shapes(code):
     assert theirs["request_id"] == "id"
     assert ("x-onehop-error", code) in refusal.headers
     assert (("Retry-After", "1") in refusal.headers) is (refusal.status == 429)
+    assert (("Retry-After", "5") in refusal.headers) is (refusal.status == 503)
 
 
 def test_anthropics_paths():
@@ -419,10 +422,11 @@ def test_loopback(host, loopback):
 
 
 def test_exposure():
-    assert exposure(Config(), ["127.0.0.1"]) is None
-    assert exposure(Config(), []) is None
-    assert "allow_anonymous" in (exposure(Config(), ["127.0.0.1", "0.0.0.0"]) or "")
-    assert exposure(Config(allow_anonymous=True), ["0.0.0.0"]) is None
+    check_exposure(Config(), ["127.0.0.1"])
+    check_exposure(Config(), [])
+    check_exposure(Config(allow_anonymous=True), ["0.0.0.0"])
+    with pytest.raises(ConfigError, match="allow_anonymous"):
+        check_exposure(Config(), ["127.0.0.1", "0.0.0.0"])
 
 
 # -- systemd

@@ -8,7 +8,9 @@ import hashlib
 import io
 import os
 import socket
+import subprocess
 import tarfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from ansible_collections.onehop.llm.plugins.module_utils import (
     _packages,
     _ports,
     _python,
+    _router,
     _stamp,
     _systemd,
     _unit_places,
@@ -171,6 +174,77 @@ def test_a_socket_goes_when_its_unit_declares_it_no_more(
     assert "(a socket)" in str(converge([])["diff"])
     assert not os.path.lexists(path)
     assert converge([])["changed"] is False
+
+
+@needs_root
+def test_a_stamp_over_secrets_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_owned, "DIRECTORY", str(tmp_path / "owned"))
+    monkeypatch.setattr(_stamp, "KEY", str(tmp_path / "key"))
+    monkeypatch.setattr(_unit_places, "UNITS", str(tmp_path))
+    path, secret, source = tmp_path / "x.json", tmp_path / "secret", tmp_path / "source"
+    source.write_text("one")
+
+    def converge(content: str) -> str:
+        unit: dict[str, Any] = {"name": "x.service", "content": "[Service]\n", "sockets": []}
+        unit |= {"wanted_by": None, "stamp": None, "secrets": [], "states": [], "caches": []}
+        file: dict[str, Any] = {"path": str(path), "content": '{"stamp": "{stamp}"}'}
+        file |= {"mode": "0644", "stamp": "{stamp}", "secrets": [str(secret), str(source)]}
+        given = {"path": str(secret), "content": content, "group": None, "variable": None}
+        units = _unit_set.UnitSet(
+            lambda command: (0, "", ""), "router", [unit], [file], [given], check_mode=False
+        )
+        changed = units.converge()["changed"]
+        assert changed is not (units.converge()["changed"])
+        assert content not in path.read_text()
+        return path.read_text()
+
+    first = converge("hunter2")
+    assert "{stamp}" not in first
+    second = converge("hunter3")
+    source.write_text("two")
+    third = converge("hunter3")
+    # Whoever reads the file may have read what somebody wrote there: it has to be read again.
+    secret.write_text("edited")
+    fourth = converge("hunter3")
+    assert len({first, second, third, fourth}) == 4
+
+
+@pytest.mark.parametrize(
+    ("process", "status", "control", "wanted"),
+    [
+        ({"ONEHOP_STAMP": "s", "ONEHOP_LISTENERS": "l"}, "{}", True, "nothing"),
+        ({"ONEHOP_STAMP": "s", "ONEHOP_LISTENERS": "l"}, "config old", True, "reload"),
+        ({"ONEHOP_STAMP": "old", "ONEHOP_LISTENERS": "l"}, "{}", True, "succeed"),
+        ({"ONEHOP_STAMP": "old", "ONEHOP_LISTENERS": "l"}, "{}", False, "restart"),
+        ({"ONEHOP_STAMP": "s", "ONEHOP_LISTENERS": "old"}, "{}", True, "start"),
+    ],
+)
+def test_what_a_running_router_needs(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    process: dict[str, str],
+    status: str,
+    control: bool,
+    wanted: str,
+) -> None:
+    """By a process of ours that stands in for the router's, with its environment."""
+    monkeypatch.setattr(_router, "CONTROL", str(tmp_path / "control"))
+    if control:
+        (tmp_path / "control").touch()
+    text = status.format(_router.fingerprint(b"{}"))
+    with subprocess.Popen(["sleep", "60"], env=process) as sleeper:
+
+        def run(command: list[str]) -> tuple[int, str, str]:
+            block = f"ActiveState=active\nMainPID={sleeper.pid}\nStatusText={text}\n"
+            return 0, f"{block}\n{block}", ""
+
+        router = _router.Router(run, "/nowhere", check_mode=True, instance="edge")
+        while _systemd.stamp_of(str(sleeper.pid)) is None:
+            time.sleep(0.01)
+        try:
+            assert router._needed("s", b"{}", "l") == wanted
+        finally:
+            sleeper.kill()
 
 
 @needs_root

@@ -284,7 +284,7 @@ def test_what_an_edge_gave_comes_as_credentials() -> None:
     ]
     service = got.rendered["units"][1]
     assert f"LoadCredential=edge_gpu1:{home}/edge_gpu1\n" in service["content"]
-    assert f"{home}/edge_gpu1" in service["secrets"]
+    assert f"{home}/edge_gpu1" in got.rendered["files"][0]["secrets"]
     assert "hunter2" not in json.dumps([got.rendered["units"], got.rendered["files"]])
 
 

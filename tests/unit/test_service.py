@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import configparser
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ansible_collections.onehop.llm.plugins.module_utils import _unit_set
 from ansible_collections.onehop.llm.plugins.plugin_utils import (
     _install,
     _plan,
@@ -71,6 +73,10 @@ def test_golden_router() -> None:
         "router_models": {
             "far": {"url": "https://api.example.com", "headers": {"Authorization": "${cred:b}"}}
         },
+        "router_tls": {"certificate": "/etc/tls/router.pem", "key": "${cred:b}"},
+        "router_environment": {"SITE": "100% berlin"},
+        "router_environment_files": ["/etc/onehop/router.env"],
+        "router_processes": 2,
     }
     made = _plan.make([_plan.Host("gpu1", variables)])
     assert made.problems == []
@@ -231,3 +237,43 @@ def test_other_models_are_no_reason_to_restart_the_router() -> None:
         got = _install.router(made.data(), "gpu1", "/opt/onehop/router/x", CPU, {})
         texts.add(str(got.rendered["units"]))
     assert len(texts) == 1
+
+
+def test_other_secrets_are_no_reason_for_another_router_but_another_environment_is() -> None:
+    def rendered(**variables: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        made = _plan.make([_plan.Host("gpu1", variables)])
+        assert made.problems == []
+        got = _install.router(made.data(), "gpu1", "/opt/onehop/router/x", CPU, {})
+        return got.rendered["units"][1], got.rendered["files"][0]
+
+    def kept(text: str) -> str:
+        return _unit_set._kept(unit, text)
+
+    unit, config = rendered(
+        router_credentials={"a": "/etc/a"},
+        router_tls={"certificate": "/etc/tls/x.pem", "key": "${cred:a}"},
+        router_environment_files=["/etc/x.env"],
+    )
+    more, dummy = rendered(
+        router_credentials={"a": "/etc/a", "b": "/etc/b"}, router_environment_files=["/etc/x.env"]
+    )
+    assert kept(unit["content"]) == kept(more["content"]) != unit["content"]
+    assert unit["secrets"] == ["/etc/x.env"]
+    assert config["secrets"] == ["/etc/a", "/etc/tls/x.pem"]
+    assert json.loads(config["content"])["stamp"] == config["stamp"]
+    for other in ({"router_environment": {"A": "1"}}, {"router_drain_seconds": 7}):
+        assert kept(rendered(**other)[0]["content"]) != kept(rendered()[0]["content"])
+
+
+@pytest.mark.parametrize(
+    ("tls", "said"),
+    [
+        ({"certificate": "/x.pem", "key": "${cred:none}"}, "router_tls.key"),
+        ({"certificate": "x.pem", "key": "/x.key"}, "router_tls.certificate"),
+        ({"certificate": "/x.pem"}, "router_tls.key: is missing"),
+    ],
+)
+def test_files_that_the_routers_tls_cannot_have(tls: dict[str, str], said: str) -> None:
+    variables = {"router_tls": tls, "router_credentials": {"a": "/etc/a"}}
+    (problem,) = _plan.make([_plan.Host("gpu1", variables)]).problems
+    assert said in str(problem)

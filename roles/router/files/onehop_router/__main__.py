@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import faulthandler
 import logging
 import os
 import sys
@@ -13,10 +14,12 @@ from pathlib import Path
 
 import uvloop
 
-from . import __version__
+from . import __version__, processes, succession
 from .config_reader import load
 from .config_values import ConfigError
-from .lifecycle import Service, StartError, exposure
+from .lifecycle import MainProcess
+from .listeners import StartError, check_exposure
+from .server import Server
 from .systemd import ActivationError
 
 log = logging.getLogger("onehop_router")
@@ -33,15 +36,24 @@ def main(argv: list[str] | None = None) -> int:
         action="store_true",
         help="only check the configuration: silent and 0 if it is good; reads no secret",
     )
+    parser.add_argument(
+        "--reload",
+        action="store_true",
+        help="have the running router take the configuration, or a successor its place",
+    )
+    parser.add_argument(
+        "--credentials", type=Path, help="with --reload: the directory that credentials are in now"
+    )
     parser.add_argument("--version", action="version", version=f"onehop-router {__version__}")
     options = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         if options.check:
             check(options.config)
+        elif options.reload:
+            log.info("%s", succession.reload(options.config, os.environ, options.credentials))
         else:
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(Service(options.config, os.environ).run())
+            serve(options.config)
     except ConfigError as error:
         for problem in error.problems:
             log.error("config: %s", problem)
@@ -55,12 +67,23 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
+def serve(path: Path) -> None:
+    """Serve to the end. Raises ConfigError, ActivationError or StartError."""
+    # systemd's watchdog ends a process that hangs with SIGABRT: it then says where it hung.
+    faulthandler.enable()
+    main_process = MainProcess(path, os.environ)
+    if main_process.config.processes > 1:
+        processes.serve(main_process)
+        return
+    server = Server(main_process.config, main_process.sockets)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main_process.run(server))
+
+
 def check(path: Path) -> None:
     """Check a file without reading secrets or listening. Raises ConfigError."""
     config = load(path, None)
-    problem = exposure(config, [config.host])
-    if problem:
-        raise ConfigError([problem])
+    check_exposure(config, [config.host])
 
 
 if __name__ == "__main__":

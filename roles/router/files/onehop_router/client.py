@@ -15,10 +15,12 @@ from .admission import Admission, Answer, admit
 from .answers import write_answer
 from .auth import Unverified
 from .collecting import BodyCollector, Plain, reader_for
-from .errors import Refusal, render, too_large
+from .creating import ResponseExchange
+from .errors import Refusal, conflicting_models, fields, render, too_large
 from .exchange import Exchange
 from .framing import ChunkedBody, HeadFinder, LengthBody, RequestHead, parse_head
 from .named_body import NamedBody
+from .record import Record
 from .routing import Route, Table
 from .upstream import hung_up, readable, write
 
@@ -31,6 +33,8 @@ log = logging.getLogger("onehop_router")
 MAX_EARLY_BYTES = 65536
 # What is collected of a body before it goes on, although its path names the model already.
 MAX_SHORT_BYTES = 65536
+# What is read of one body before all other connections have their turn: libuv would read 8 MiB.
+MAX_TURN_BYTES = 524288
 # What is read and thrown away after a refusal, so that the answer is not lost to a reset.
 MAX_LINGER_BYTES = 16 * 1024 * 1024
 
@@ -67,6 +71,7 @@ class ClientConnection(asyncio.Protocol):
 
     def __init__(self, router: Router) -> None:
         self.peer: str | None = None
+        self.secure = False
         self._router = router
         self._transport: asyncio.Transport = cast(asyncio.Transport, None)
         self._reading = Reading.HEAD
@@ -75,6 +80,7 @@ class ClientConnection(asyncio.Protocol):
         self._advancing = False
         self._head: RequestHead | None = None
         self._request_id = ""
+        self._record: Record | None = None
         self._table: Table = router.table
         self._decoder: LengthBody | ChunkedBody | None = None
         self._exchange: Exchange | None = None
@@ -86,6 +92,9 @@ class ClientConnection(asyncio.Protocol):
         self._full = False
         self._held_upload = False
         self._held_early = False
+        # What has been read of a body in this turn of the loop, and whether the next is waited for.
+        self._turn_bytes = 0
+        self._held_turn = False
         # The loop's time at which this connection is closed unless something happens; 0 is never.
         self._deadline = 0.0
 
@@ -102,8 +111,12 @@ class ClientConnection(asyncio.Protocol):
         if isinstance(peer, tuple):
             # A dual-stack listener shows IPv4 clients as mapped addresses.
             self.peer = str(peer[0]).removeprefix("::ffff:")
+        self.secure = transport.get_extra_info("sslcontext") is not None
+        self._router.arriving.discard(self)
         self._router.clients.add(self)
         self._expect_head()
+        if self._router.draining:
+            self.drain()
 
     def data_received(self, data: bytes) -> None:
         if self._reading is Reading.TUNNEL:
@@ -130,7 +143,7 @@ class ClientConnection(asyncio.Protocol):
         if self._reading is Reading.TUNNEL:
             # Here both directions end by themselves; the other one gets a while to do so.
             self._deadline = self._router.now() + self._router.timeouts.close
-            return exchange.tunnel_ends()
+            return exchange.tunnel_ends() and self._transport.can_write_eof()
         # A client that shut down its side is gone: nobody waits for an answer with a closed
         # ear, and every proxy in front of us ends its requests like this.
         self._transport.abort()
@@ -142,6 +155,7 @@ class ClientConnection(asyncio.Protocol):
         self._router.clients.discard(self)
         self._inbox = b""
         self._drop_exchange()
+        self._finish("client_gone")
 
     def pause_writing(self) -> None:
         self._full = True
@@ -167,6 +181,8 @@ class ClientConnection(asyncio.Protocol):
         elif (self._held_upload or self._held_early) and hung_up(self._transport):
             self._transport.abort()
             self._drop_exchange()
+        elif self._exchange is not None:
+            self._exchange.sweep(now)
 
     def drain(self) -> None:
         """Finish the request under way, if any, then close."""
@@ -175,6 +191,8 @@ class ClientConnection(asyncio.Protocol):
             # just connected may send its first: only it cannot know that we are going.
             if not self._request_id:
                 self._deadline = self._router.now() + self._router.timeouts.first
+            elif self._router.patience:
+                self._deadline = self._router.now() + self._router.patience
             elif not readable(self._transport):
                 self._close()
         elif self._head is not None:
@@ -182,6 +200,8 @@ class ClientConnection(asyncio.Protocol):
 
     def abort(self) -> None:
         """Close at once, so that no half answer looks whole."""
+        self._drop_exchange()
+        self._finish("aborted")
         self.cut(clean=False)
 
     # -- reading
@@ -230,6 +250,7 @@ class ClientConnection(asyncio.Protocol):
         self._head = head
         table = self._table = self._router.table
         self._request_id = self._router.request_id(head)
+        self._record = self._router.recorder.begin(head, self._request_id, self.peer)
         if self._router.draining:
             head.keep_alive = False
         self._decoder = head.body()
@@ -241,22 +262,25 @@ class ClientConnection(asyncio.Protocol):
 
     def _judge(self, head: RequestHead, table: Table) -> None:
         """Have admission decide about the request that has begun."""
+        record = self._record
+        assert record is not None
         try:
             admission = admit(head, table)
             if isinstance(admission, Answer):
                 self._answer(admission.status, admission.body, admission.headers)
                 return
             # A short body is held whatever its way, so that it can be sent again.
-            streamed = admission.route is not None and not is_short(head)
+            streamed = not admission.reads and not is_short(head)
             collecting = not streamed and self._decoder is not None
             if head.length and collecting:
                 self._router.limits.check_room(head.length)
-            named = admission.route is not None or not collecting
-            reader = Plain() if named else reader_for(head)
+            reader = reader_for(head) if admission.reads and collecting else Plain()
             model = admission.route.name if admission.route is not None else None
             limits = self._router.limits
             limits.check(limits.gates(admission.identity.name, model))
-            exchange = Exchange(self, self._router.limits, table, head, admission, self._request_id)
+            creates = ResponseExchange.fits(head.method, admission.path.segments)
+            kind = ResponseExchange if creates else Exchange
+            exchange = kind(self, limits, table, head, admission, record)
         except Unverified as unverified:
             self._verify(unverified.token)
             return
@@ -306,6 +330,12 @@ class ClientConnection(asyncio.Protocol):
         self._expect_body()
         size = sum(map(len, pieces))
         self._body_bytes += size
+        self._turn_bytes += size
+        if self._turn_bytes > MAX_TURN_BYTES and not self._held_turn:
+            self._held_turn = True
+            self._steer()
+            asyncio.get_running_loop().call_soon(self._next_turn)
+        exchange.record.bytes_in = self._body_bytes
         limit = self._table.config.max_body_bytes
         if limit and self._body_bytes > limit:
             raise too_large(limit)
@@ -317,6 +347,12 @@ class ClientConnection(asyncio.Protocol):
         if rest is not None:
             self._collector.finish(self._found)
         return rest is not None
+
+    def _next_turn(self) -> None:
+        """All others were served: read on."""
+        self._turn_bytes = 0
+        self._held_turn = False
+        self._steer()
 
     def _expect_body(self) -> None:
         """Limit the wait for the client's next bytes, while they are wanted."""
@@ -343,22 +379,24 @@ class ClientConnection(asyncio.Protocol):
         route = self._route_of(body.name)
         if admission.coding is not None:
             head.fields = [field for field in head.fields if field[0] != b"content-encoding"]
+            head.written = {}
         exchange.start(route, body)
 
     def _route_of(self, name: str | None) -> Route:
         """The route of a request whose body, if it has one, names this model.
 
-        A name in the head has decided already. Without any name: what the router knows of the
-        path, such as who made the response that is asked for, then the default. Raises Refusal.
+        The head has decided already where it names one, or a response that was made here. Without
+        any name it is the default. Raises Refusal.
         """
         admission, table = self._admission, self._table
         assert admission is not None
         if admission.route is not None:
+            if name is not None and table.canonical(name) != admission.route.name:
+                raise conflicting_models("body")
             return admission.route
         if name is not None:
             return table.route(name, admission.identity)
-        known = self._router.route_of_path(admission.path, admission.identity)
-        return known or table.default_route(admission.identity)
+        return table.default_route(admission.identity)
 
     def _malformed(self, refusal: Refusal) -> None:
         """The bytes cannot be trusted any further: answer if that is still possible, close."""
@@ -366,6 +404,7 @@ class ClientConnection(asyncio.Protocol):
         begun = exchange is not None and exchange.begun
         self._drop_exchange()
         if begun:
+            self._finish(f"refused:{refusal.code}")
             self.cut(clean=False)
             return
         if self._head is not None:
@@ -399,12 +438,20 @@ class ClientConnection(asyncio.Protocol):
     def refuse(self, refusal: Refusal) -> None:
         """Answer with an error."""
         self._exchange = None
+        if self._head is None:
+            self._record = self._router.recorder.begin(None, self._request_id, self.peer)
         path = self._head.path if self._head is not None else ""
         body = render(refusal, path, self._request_id)
-        headers = (("Content-Type", "application/json"), *refusal.headers)
-        self._answer(refusal.status, body, headers)
+        headers = fields(refusal, path, self._request_id)
+        self._answer(refusal.status, body, headers, f"refused:{refusal.code}")
 
-    def _answer(self, status: int, body: bytes, headers: tuple[tuple[str, str], ...]) -> None:
+    def _answer(
+        self,
+        status: int,
+        body: bytes,
+        headers: tuple[tuple[str, str], ...],
+        end: str = "complete",
+    ) -> None:
         self._swallow()
         head = self._head
         whole = self._reading is Reading.EARLY
@@ -414,6 +461,10 @@ class ClientConnection(asyncio.Protocol):
             status, headers, body, self._request_id, keep_alive=keep_alive, to_head=to_head
         )
         self.send([answer])
+        if self._record is not None:
+            self._record.status = status
+            self._record.bytes_out = 0 if to_head else len(body)
+        self._finish(end)
         if keep_alive:
             self._next()
         else:
@@ -435,9 +486,15 @@ class ClientConnection(asyncio.Protocol):
 
     # -- ends
 
+    def _finish(self, end: str) -> None:
+        """The request's record is closed, unless that has been done."""
+        if self._record is not None:
+            self._record.finish(end)
+
     def _next(self) -> None:
         """This request is done; go on with the next one, which may be here already."""
         self._head = None
+        self._record = None
         self._admission = None
         self._reading = Reading.HEAD
         self._held_early = self._held_upload = False
@@ -474,7 +531,8 @@ class ClientConnection(asyncio.Protocol):
         if self._transport.is_closing():
             return
         self._steer()
-        self._transport.write_eof()
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
 
     def _close(self) -> None:
         self._reading = Reading.GONE
@@ -493,7 +551,7 @@ class ClientConnection(asyncio.Protocol):
         """Read from the client, or let it wait."""
         if self._transport.is_closing():
             return
-        if self._held_early or self._held_upload:
+        if self._held_early or self._held_upload or self._held_turn:
             self._transport.pause_reading()
         else:
             self._transport.resume_reading()
@@ -509,6 +567,7 @@ class ClientConnection(asyncio.Protocol):
     def cut(self, clean: bool) -> None:
         """End the connection in the middle; see exchange.Client."""
         self._drop_exchange()
+        self._finish("internal_error")
         if self._transport.is_closing():
             return
         if clean:

@@ -115,6 +115,8 @@ class Config(msgspec.Struct, frozen=True):
     """The model of requests that name none."""
     client_keys: dict[str, ClientKeyConfig] = {}
     models: dict[str, ModelConfig] = {}
+    stamp: str = ""
+    """Any text. A deployment changes it with secrets that the file refers to, and so the file."""
     fingerprint: str = ""
     """The first digits of the file's SHA-256; no key of the file."""
 

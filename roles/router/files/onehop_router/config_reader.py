@@ -93,6 +93,7 @@ class ConfigReader(ValueReader):
                     "host": self._host,
                     "port": partial(self.integer, low=0, high=65535),
                     "tls": self._listener_tls,
+                    "stamp": self.text,
                     "processes": partial(self.integer, low=1, high=64),
                     "max_body_bytes": self.limit,
                     "max_concurrent_requests": self.limit,

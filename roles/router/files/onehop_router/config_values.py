@@ -142,6 +142,13 @@ class ValueReader:
             return False
         return value
 
+    def text(self, path: str, value: object) -> str:
+        """Any text."""
+        if not isinstance(value, str) or unencodable(value):
+            self.bad(path, value, "write a text")
+            return ""
+        return value
+
     def names(self, path: str, value: object) -> tuple[str, ...]:
         """A list of model names."""
         if isinstance(value, list) and all(

@@ -26,6 +26,10 @@ _ANTHROPIC = re.compile(r"(?:/route/[^/]+)?/v1/messages(?:/|$)")
 _MAX_NAME = 256
 _BAD = ("invalid_request_error", "invalid_request_error")
 _RETRY = (("Retry-After", "1"),)
+# OpenAI's and Anthropic's clients try a 5xx again unless they are told that it will stay.
+_NO_RETRY = (("x-should-retry", "false"),)
+# An engine that loads its weights takes a while.
+_LATER = (("Retry-After", "5"),)
 
 KINDS: dict[str, Kind] = {
     "bad_request": Kind(400, *_BAD),
@@ -40,6 +44,7 @@ KINDS: dict[str, Kind] = {
         401, "authentication_error", "authentication_error", (("WWW-Authenticate", "Bearer"),)
     ),
     "model_not_found": Kind(404, "invalid_request_error", "not_found_error"),
+    "response_not_found": Kind(404, "invalid_request_error", "not_found_error"),
     "unknown_path": Kind(404, "invalid_request_error", "not_found_error"),
     "method_not_allowed": Kind(405, *_BAD, (("Allow", "GET, HEAD"),)),
     "request_timeout": Kind(408, *_BAD),
@@ -50,10 +55,13 @@ KINDS: dict[str, Kind] = {
     "queue_full": Kind(429, "rate_limit_error", "rate_limit_error", _RETRY),
     "buffer_limit": Kind(429, "rate_limit_error", "rate_limit_error", _RETRY),
     "head_too_large": Kind(431, *_BAD),
-    "internal_error": Kind(500, "server_error", "api_error"),
+    "internal_error": Kind(500, "server_error", "api_error", _NO_RETRY),
     "backend_unreachable": Kind(502, "server_error", "api_error"),
-    "bad_backend_answer": Kind(502, "server_error", "api_error"),
-    "version_not_supported": Kind(505, *_BAD),
+    "bad_backend_answer": Kind(502, "server_error", "api_error", _NO_RETRY),
+    "model_unavailable": Kind(503, "server_error", "api_error", _LATER),
+    "model_loading": Kind(503, "server_error", "api_error", _LATER),
+    "backend_timeout": Kind(504, "server_error", "api_error"),
+    "version_not_supported": Kind(505, *_BAD, _NO_RETRY),
 }
 
 
@@ -109,9 +117,25 @@ def too_large(limit: int) -> Refusal:
     return Refusal("request_too_large", f"The request body is larger than {limit} bytes.")
 
 
+def conflicting_models(place: str) -> Refusal:
+    """The refusal of a request that names two models, the second in `place`."""
+    return Refusal(
+        "conflicting_models",
+        f"The {place} names another model than the request does elsewhere.",
+        "model",
+    )
+
+
 def speaks_anthropic(path: str) -> bool:
     """Whether a client of this path (without query) expects Anthropic's error object."""
     return _ANTHROPIC.match(path) is not None
+
+
+def fields(refusal: Refusal, path: str, request_id: str) -> tuple[tuple[str, str], ...]:
+    """The header fields of a refusal beside its framing, as clients of `path` look for them."""
+    both = (("Content-Type", "application/json"), *refusal.headers)
+    # Every answer has X-Request-Id; Anthropic's clients read this one.
+    return (*both, ("request-id", request_id)) if speaks_anthropic(path) else both
 
 
 def render(refusal: Refusal, path: str, request_id: str) -> bytes:
@@ -121,7 +145,11 @@ def render(refusal: Refusal, path: str, request_id: str) -> bytes:
     if speaks_anthropic(path):
         body = {
             "type": "error",
-            "error": {"type": kind.anthropic_type, "message": refusal.message},
+            "error": {
+                "type": kind.anthropic_type,
+                "message": refusal.message,
+                "details": {"error_code": refusal.code},
+            },
             "request_id": request_id,
         }
     else:
@@ -134,3 +162,10 @@ def render(refusal: Refusal, path: str, request_id: str) -> bytes:
             }
         }
     return msgspec.json.encode(body) + b"\n"
+
+
+def render_event(refusal: Refusal, path: str, request_id: str) -> bytes:
+    """A refusal as the last event of a stream of server-sent events that is broken off."""
+    # What came before may have ended in the middle of an event.
+    name = b"event: error\n" if speaks_anthropic(path) else b""
+    return b"\n\n%bdata: %b\n" % (name, render(refusal, path, request_id))

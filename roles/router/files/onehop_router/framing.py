@@ -8,6 +8,7 @@ No socket here: bytes in, parts out. What two readers could take differently is 
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
@@ -19,6 +20,8 @@ _MAX_CHUNK_LINE = 256
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([!-~]+) HTTP/([0-9])\.([0-9])\r\n")
+# How a request line begins, while the rest of it is still to come. No method is that long.
+_FIRST_WORD = re.compile(_TOKEN[:-1] + rb"{1,32}(?: |\Z)")
 _FIELD = re.compile(rb"(" + _TOKEN + rb"):([\t -~\x80-\xff]*)\r\n")
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~%!$&'()*+,;=-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
 _ABSOLUTE = re.compile(rb"(?i:https?)://([^/?#]*)(.*)")
@@ -33,10 +36,11 @@ _NO_TRAILER = frozenset((b"content-length", b"transfer-encoding", b"host", b"con
 class HeadFinder:
     """Finds where a head ends in bytes that grow, without looking twice at the same ones."""
 
-    __slots__ = ("_seen",)
+    __slots__ = ("_line_read", "_seen")
 
     def __init__(self) -> None:
         self._seen = 0
+        self._line_read = False
 
     def take(self, inbox: bytes) -> tuple[bytes | None, bytes]:
         """The head and what follows it, or None and what is left while it is not whole.
@@ -44,24 +48,34 @@ class HeadFinder:
         What is left has to begin the next `inbox`. Raises Refusal (400, 431) once the bytes can
         no longer become a head.
         """
-        if not self._seen:
+        if not self._seen and inbox.startswith(b"\r"):
             # Line ends too many after the last request; RFC 9112, 2.2 asks for patience.
             empty = _EMPTY_LINES.match(inbox)
             if empty is not None:
                 inbox = inbox[empty.end() :]
             if inbox in (b"", b"\r"):
                 return None, inbox
-        end = inbox.find(b"\r\n\r\n", max(0, self._seen - 3))
+        end = inbox.find(b"\r\n\r\n", self._seen - 3 if self._seen > 3 else 0)
         size = end + 4 if end >= 0 else len(inbox)
         if size > MAX_HEAD_BYTES:
             raise Refusal("head_too_large", f"The head is larger than {MAX_HEAD_BYTES} bytes.")
         if end < 0:
             if _BARE_LF.search(inbox, max(0, self._seen - 1)):
                 raise Refusal("bad_request", "A line of the head does not end in CRLF.")
+            if not self._line_read:
+                self._read_line(inbox)
             self._seen = size
             return None, inbox
         self._seen = 0
+        self._line_read = False
         return inbox[:size], inbox[size:]
+
+    def _read_line(self, inbox: bytes) -> None:
+        # What speaks another protocol (TLS, HTTP/0.9) would wait for more until its time is up.
+        self._line_read = inbox.find(b"\r\n", max(0, self._seen - 1)) >= 0
+        expected = _REQUEST_LINE.match(inbox) if self._line_read else _FIRST_WORD.match(inbox[:33])
+        if expected is None:
+            raise Refusal("bad_request", "The request line is malformed.")
 
 
 class LengthBody:
@@ -151,12 +165,17 @@ class RequestHead:
     """A request head that both parsers accepted. Names in `fields` come as (lower, sent, value).
 
     `path` and `query` are raw; `query` is None without a '?'. `length` is the declared body
-    length, 0 without a body, None for a chunked one.
+    length, 0 without a body, None for a chunked one; `sized` says whether it was declared in
+    figures, and the field that did so is in neither `fields` nor `first`.
+
+    Heads that differ in nothing but their length share `fields`, `first`, `connection`, and what
+    others have made of them: `admitted` by admission, for one routing table, and `written` by
+    headers, for each target. `client` is the name of its key's holder, once admission knows it.
     """
 
     __slots__ = (
-        "connection", "expects_continue", "fields", "first", "host", "keep_alive", "length",
-        "method", "path", "query", "upgrade", "version",
+        "admitted", "client", "connection", "expects_continue", "fields", "first", "host",
+        "keep_alive", "length", "method", "path", "query", "sized", "upgrade", "version", "written",
     )  # fmt: skip
 
     def __init__(self, method: bytes, target: bytes, version: bytes) -> None:
@@ -170,9 +189,34 @@ class RequestHead:
         self.keep_alive = version == b"1.1"
         self.expects_continue = False
         self.upgrade: bytes | None = None
+        self.sized = False
+        self.admitted: dict[object, Any] = {}
+        self.written: dict[tuple[object, ...], bytes] = {}
+        self.client = ""
         path, mark, query = target.decode("ascii").partition("?")
         self.path = path
         self.query = query if mark else None
+
+    def again(self, length: int | None) -> RequestHead:
+        """Another head like this one, as it was parsed, but with a body of another length."""
+        head = RequestHead.__new__(RequestHead)
+        head.client = ""
+        head.method = self.method
+        head.version = self.version
+        head.fields = self.fields
+        head.first = self.first
+        head.connection = self.connection
+        head.host = self.host
+        head.length = length
+        head.keep_alive = self.keep_alive
+        head.expects_continue = self.expects_continue
+        head.upgrade = self.upgrade
+        head.sized = self.sized
+        head.admitted = self.admitted
+        head.written = self.written
+        head.path = self.path
+        head.query = self.query
+        return head
 
     def body(self) -> LengthBody | ChunkedBody | None:
         """A reader for this request's body, or None where there is none."""
@@ -181,8 +225,57 @@ class RequestHead:
         return LengthBody(self.length) if self.length else None
 
 
+# What was read of heads before, by what stood before and behind the figures of their length: a
+# client's heads are alike but for these. Heads hold keys, so they are neither kept for long nor
+# told apart byte by byte; nothing is kept of those that were refused.
+_known: dict[tuple[bytes, bytes], RequestHead] = {}
+_MAX_KNOWN = 128
+_MAX_KNOWN_BYTES = 4096
+_LENGTH_FIELDS = (b"\r\nContent-Length: ", b"\r\ncontent-length: ")
+# Whether these are met depends on the length.
+_UNLIKE = (b"expect", b"upgrade")
+
+
 def parse_head(raw: bytes) -> RequestHead:
     """Read a head that ends with its empty line. Raises Refusal; the connection then closes."""
+    if len(raw) > _MAX_KNOWN_BYTES:
+        return _parse(raw)
+    before, figures, behind = _around_length(raw)
+    known = _known.get((before, behind))
+    if known is not None:
+        return known.again(int(figures) if figures else known.length)
+    head = _parse(raw)
+    if not any(name in head.first for name in _UNLIKE):
+        if len(_known) >= _MAX_KNOWN:
+            _known.clear()
+        _known[before, behind] = head.again(head.length)
+    return head
+
+
+def forget_heads() -> None:
+    """Remember nothing of earlier heads: another routing table may have other keys."""
+    _known.clear()
+
+
+def _around_length(raw: bytes) -> tuple[bytes, bytes, bytes]:
+    """What is before the figures of a Content-Length, they themselves, and what is behind.
+
+    Without one, or where it looks unusual, all is before. Any other figures would be accepted or
+    refused as these are.
+    """
+    for name in _LENGTH_FIELDS:
+        start = raw.find(name)
+        if start >= 0:
+            start += len(name)
+            end = raw.find(b"\r", start)
+            figures = raw[start:end]
+            if len(figures) <= 15 and figures.isdigit():
+                return raw[:start], figures, raw[end:]
+            break
+    return raw, b"", b""
+
+
+def _parse(raw: bytes) -> RequestHead:
     line = _REQUEST_LINE.match(raw)
     if line is None:
         raise Refusal("bad_request", "The request line is malformed.")
@@ -206,7 +299,8 @@ def parse_head(raw: bytes) -> RequestHead:
             raise Refusal("bad_request", f"The header {lower.decode()} stands more than once.")
         elif lower == b"connection":
             first[lower] += b"," + value
-        head.fields.append((lower, name, value))
+        if lower != b"content-length":
+            head.fields.append((lower, name, value))
     _second_opinion(raw)
     _read_host(head, authority)
     _read_framing(head)
@@ -250,7 +344,7 @@ def _read_host(head: RequestHead, authority: bytes | None) -> None:
 
 
 def _read_framing(head: RequestHead) -> None:
-    length = head.first.get(b"content-length")
+    length = head.first.pop(b"content-length", None)
     coding = head.first.get(b"transfer-encoding")
     if coding is not None:
         if length is not None:
@@ -262,6 +356,7 @@ def _read_framing(head: RequestHead) -> None:
         if not _LENGTH.fullmatch(length):
             raise Refusal("bad_request", "The Content-Length is malformed.")
         head.length = int(length)
+        head.sized = True
 
 
 def _read_connection(head: RequestHead) -> None:

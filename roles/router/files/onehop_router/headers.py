@@ -32,6 +32,16 @@ NOT_CONFIGURABLE = frozenset(
 )
 
 
+Fields = list[tuple[bytes, bytes]]
+
+# For so many targets the start of one head is kept.
+_MAX_WRITTEN = 16
+
+# Up to here a piece of a body is copied rather than written with others by one system call.
+_SMALL = 16384
+# By which a router marks its own refusals, for those in front of it.
+ERROR_FIELD = b"x-onehop-error"
+
 # Without a length, some servers wait for a body of these until the connection ends.
 _WITH_BODY = frozenset((b"POST", b"PUT", b"PATCH"))
 
@@ -69,14 +79,47 @@ def write_request(
     *,
     length: int | None,
     peer: str | None,
+    secure: bool,
     request_id: str,
     strip_keys: bool,
 ) -> bytes:
     """The head of the request as the upstream gets it.
 
     `target` is the joined path and query; `host` the Host to send; `length` the
-    body's bytes, None for a chunked body; `peer` the client's address.
+    body's bytes, None for a chunked body; `peer` the client's address; `secure` whether it came
+    by TLS.
     """
+    # All that another request of this client would bring as well is written once.
+    key = (configured, target, host, strip_keys, secure)
+    start = head.written.get(key)
+    if start is None:
+        start = _write_start(head, target, host, configured, strip_keys, secure)
+        if len(head.written) >= _MAX_WRITTEN:
+            head.written.clear()
+        head.written[key] = start
+    own = configured.names
+    lines = [start]
+    if peer is not None and b"x-forwarded-for" not in own:
+        lines.append(b"X-Forwarded-For: %b\r\n" % peer.encode())
+    if b"x-request-id" not in own:
+        lines.append(b"X-Request-Id: %b\r\n" % request_id.encode())
+    if length is None:
+        lines.append(b"Transfer-Encoding: chunked\r\n\r\n")
+    elif length or head.length is None or head.sized or head.method in _WITH_BODY:
+        lines.append(b"Content-Length: %d\r\n\r\n" % length)
+    else:
+        lines.append(b"\r\n")
+    return b"".join(lines)
+
+
+def _write_start(
+    head: RequestHead,
+    target: str,
+    host: bytes,
+    configured: ConfiguredHeaders,
+    strip_keys: bool,
+    secure: bool,
+) -> bytes:
     lines = [b"%b %b HTTP/1.1\r\nHost: %b\r\n" % (head.method, target.encode(), host)]
     dropped = configured.names
     if strip_keys:
@@ -91,46 +134,35 @@ def write_request(
     for lower, name, value in head.fields:
         if lower not in _OWN and lower not in dropped:
             lines.append(b"%b: %b\r\n" % (name, value))
-    own = configured.names
-    if peer is not None and b"x-forwarded-for" not in own:
-        lines.append(b"X-Forwarded-For: %b\r\n" % peer.encode())
-    if head.host and b"x-forwarded-host" not in own:
+    if head.host and b"x-forwarded-host" not in configured.names:
         lines.append(b"X-Forwarded-Host: %b\r\n" % head.host)
-    if b"x-forwarded-proto" not in own:
-        lines.append(b"X-Forwarded-Proto: http\r\n")
-    if b"x-request-id" not in own:
-        lines.append(b"X-Request-Id: %b\r\n" % request_id.encode())
+    if b"x-forwarded-proto" not in configured.names:
+        lines.append(b"X-Forwarded-Proto: %b\r\n" % (b"https" if secure else b"http"))
     if head.upgrade is not None:
         lines.append(b"Connection: Upgrade\r\nUpgrade: %b\r\n" % head.upgrade)
     elif b"trailers" in head.first.get(b"te", b"").lower():
         lines.append(b"Connection: TE\r\nTE: trailers\r\n")
-    if length is None:
-        lines.append(b"Transfer-Encoding: chunked\r\n")
-    elif length or head.length is None or _wants_length(head):
-        lines.append(b"Content-Length: %d\r\n" % length)
     lines.append(configured.rendered)
-    lines.append(b"\r\n")
     return b"".join(lines)
-
-
-def _wants_length(head: RequestHead) -> bool:
-    return b"content-length" in head.first or head.method in _WITH_BODY
 
 
 class AnswerHead:
     """The head of an upstream's final answer.
 
-    `framing` says how its body ends: 'none', 'length', 'chunked', or 'close'.
+    `framing` says how its body ends: 'none', 'length', 'chunked', or 'close'. `kind` is the Content-Type
+    in lower case, `coded` whether there is a Content-Encoding.
     """
 
-    __slots__ = ("fields", "framing", "identified", "keep_alive", "reason", "status")
+    __slots__ = (
+        "coded", "fields", "framing", "identified", "keep_alive", "kind", "reason", "status",
+    )  # fmt: skip
 
     def __init__(
         self,
         status: int,
         reason: bytes,
         version: str,
-        fields: list[tuple[bytes, bytes]],
+        fields: Fields,
         *,
         to_head: bool,
     ) -> None:
@@ -141,56 +173,79 @@ class AnswerHead:
             raise ValueError(f"status {status}")
         self.status = status
         self.reason = reason
-        lowered = [(name.lower(), name, value) for name, value in fields]
-        listed = _listed(lowered)
-        codings = [value for lower, dummy, value in lowered if lower == b"transfer-encoding"]
-        if codings and (len(codings) > 1 or codings[0].lower() != b"chunked"):
-            raise ValueError("a Transfer-Encoding other than chunked")
+        self.identified = False
+        self.kind = b""
+        self.coded = False
+        listed: frozenset[bytes] = frozenset()
+        coding: bytes | None = None
+        sized = False
+        kept: Fields = []
+        for field in fields:
+            lower = field[0].lower()
+            if lower in HOP_BY_HOP:
+                if lower == b"connection":
+                    listed |= _listed(field[1])
+                elif lower == b"transfer-encoding":
+                    if coding is not None or field[1].lower() != b"chunked":
+                        raise ValueError("a Transfer-Encoding other than chunked")
+                    coding = field[1]
+                continue
+            if lower == b"content-length":
+                sized = True
+            elif lower == b"content-type":
+                self.kind = field[1].lower()
+            elif lower == b"content-encoding":
+                self.coded = field[1].lower() != b"identity"
+            elif lower == b"x-request-id":
+                self.identified = True
+            kept.append(field)
         if to_head or status in (101, 204, 304):
             self.framing = "none"
-        elif codings:
+        elif coding is not None:
             self.framing = "chunked"
-        elif any(lower == b"content-length" for lower, dummy, dummy_value in lowered):
+        elif sized:
             self.framing = "length"
         else:
             self.framing = "close"
         self.keep_alive = version == "1.1" and b"close" not in listed and self.framing != "close"
-        dropped = HOP_BY_HOP | listed
-        if self.framing == "chunked" or status == 204:
-            dropped |= {b"content-length"}
-        self.fields = [(name, value) for lower, name, value in lowered if lower not in dropped]
-        self.identified = any(lower == b"x-request-id" for lower, dummy, dummy_value in lowered)
+        if sized and (self.framing == "chunked" or status == 204):
+            listed |= {b"content-length"}
+        if listed:
+            kept = [field for field in kept if field[0].lower() not in listed]
+        self.fields = kept
+
+    def error_code(self) -> bytes | None:
+        """By which code a router has refused, where it was one that refused."""
+        return next((value for name, value in self.fields if name.lower() == ERROR_FIELD), None)
+
+    def is_event_stream(self) -> bool:
+        """Whether the body is server-sent events, in plain text."""
+        return self.kind.startswith(b"text/event-stream") and not self.coded
 
 
-def _listed(fields: list[tuple[bytes, bytes, bytes]]) -> frozenset[bytes]:
-    for lower, dummy, dummy_value in fields:
-        if lower == b"connection":
-            break
-    else:
-        return frozenset()
-    return frozenset(
-        one.strip(b" \t")
-        for lower, dummy, value in fields
-        if lower == b"connection"
-        for one in value.lower().split(b",")
-    )
+def _listed(value: bytes) -> frozenset[bytes]:
+    """The names that a Connection field lists: they belong to the connection as well."""
+    return frozenset(one.strip(b" \t") for one in value.lower().split(b","))
 
 
 class AnswerWriter:
     """Writes one answer to one client in the framing that this client understands."""
 
-    __slots__ = ("_chunked", "_request", "closes")
+    __slots__ = ("_request", "chunked", "closes", "sent")
 
     def __init__(self, request: RequestHead) -> None:
         self._request = request
-        self._chunked = False
+        # Whether the body goes in chunks.
+        self.chunked = False
         # Whether the client's connection has to end with this answer.
         self.closes = False
+        # Bytes of body so far.
+        self.sent = 0
 
     def head(self, answer: AnswerHead, request_id: str) -> bytes:
         """The head as the client gets it; decides whether its body goes in chunks."""
         old = self._request.version == b"1.0"
-        self._chunked = answer.framing in ("chunked", "close") and not old
+        self.chunked = answer.framing in ("chunked", "close") and not old
         if not self._request.keep_alive or (old and answer.framing in ("chunked", "close")):
             self.closes = True
         lines = [b"HTTP/1.1 %d %b\r\n" % (answer.status, answer.reason)]
@@ -201,21 +256,26 @@ class AnswerWriter:
             lines.append(b"Connection: Upgrade\r\nUpgrade: %b\r\n" % (self._request.upgrade or b""))
         elif self.closes:
             lines.append(b"Connection: close\r\n")
-        if self._chunked:
+        if self.chunked:
             lines.append(b"Transfer-Encoding: chunked\r\n")
         lines.append(b"\r\n")
         return b"".join(lines)
 
     def body(self, pieces: list[bytes]) -> list[bytes]:
         """What to write for the pieces of body that came in together."""
-        if not self._chunked:
+        # Nearly every read brings one piece: a faster way for it pays for the counting.
+        size = len(pieces[0]) if len(pieces) == 1 else sum(map(len, pieces))
+        self.sent += size
+        if not self.chunked:
             return pieces
-        size = sum(map(len, pieces))
+        if len(pieces) == 1 and 0 < size < _SMALL:
+            # An event, mostly. What follows copies small parts into one anyway.
+            return [b"%x\r\n%b\r\n" % (size, pieces[0])]
         return [b"%x\r\n" % size, *pieces, b"\r\n"] if size else []
 
-    def end(self, trailers: list[tuple[bytes, bytes]]) -> list[bytes]:
+    def end(self, trailers: Fields) -> list[bytes]:
         """What to write after the last piece."""
-        if not self._chunked:
+        if not self.chunked:
             return []
         kept = [b"%b: %b\r\n" % field for field in trailers if _may_trail(field[0].lower())]
         return [b"0\r\n", *kept, b"\r\n"]
@@ -225,11 +285,13 @@ def _may_trail(lower: bytes) -> bool:
     return lower not in HOP_BY_HOP and lower not in (b"content-length", b"host")
 
 
-def write_informational(status: int, reason: bytes, fields: list[tuple[bytes, bytes]]) -> bytes:
+def write_informational(status: int, reason: bytes, fields: Fields) -> bytes:
     """A 1xx answer of the upstream as the client gets it."""
-    lowered = [(name.lower(), name, value) for name, value in fields]
-    dropped = HOP_BY_HOP | _listed(lowered) | {b"content-length"}
+    dropped = HOP_BY_HOP | {b"content-length"}
+    for name, value in fields:
+        if name.lower() == b"connection":
+            dropped |= _listed(value)
     lines = [b"HTTP/1.1 %d %b\r\n" % (status, reason)]
-    lines += [b"%b: %b\r\n" % one[1:] for one in lowered if one[0] not in dropped]
+    lines += [b"%b: %b\r\n" % field for field in fields if field[0].lower() not in dropped]
     lines.append(b"\r\n")
     return b"".join(lines)

@@ -23,6 +23,12 @@ class NamedBody:
         self.pieces: Sequence[Piece] = pieces
         self.name: str | None = name
 
+    @property
+    def whole(self) -> bytes | bytearray:
+        """The body where it is in one piece; empty where it is not."""
+        first = self.pieces[0] if len(self.pieces) == 1 else b""
+        return b"" if isinstance(first, memoryview) else first
+
     def for_target(self, model: str) -> Sequence[Piece]:
         """The pieces to send to a target that calls the model so; verbatim but for the name."""
         if self.name is None or self.name == model:

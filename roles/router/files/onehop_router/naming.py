@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from .errors import Refusal
+from .errors import Refusal, conflicting_models
 from .forms import find_in_form
 from .framing import RequestHead
 
@@ -29,11 +29,7 @@ class HeadNames(NamedTuple):
         """
         given = [name for name in self if name is not None]
         if len(given) > 1 and len(set(map(canonical, given))) > 1:
-            raise Refusal(
-                "conflicting_models",
-                "The path, the header x-model and the query name different models; name one.",
-                "model",
-            )
+            raise conflicting_models("path, the header x-model or the query")
         return given[0] if given else None
 
 

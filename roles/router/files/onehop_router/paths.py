@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -101,6 +102,7 @@ class RoutedPath(NamedTuple):
     segments: tuple[str, ...]
 
 
+@lru_cache(maxsize=256)
 def split_path(path: str) -> RoutedPath:
     """Split a raw path (no query). Raises Refusal (400) where an engine may read it otherwise.
 

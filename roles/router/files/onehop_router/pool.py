@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
+from time import monotonic
 
 from .upstream import UpstreamConnection
 from .urls import Address
@@ -18,23 +19,32 @@ MAX_IDLE = 1024
 
 
 class Upstream:
-    """All connections to one address, and how many requests are under way there.
+    """All connections to one address by one kind of TLS, and how many requests are under way.
 
     `outstanding` counts the requests of all models that live at this address.
     """
 
-    def __init__(self, address: Address, tls: Callable[[], ssl.SSLContext]) -> None:
+    def __init__(
+        self, address: Address, tls: Callable[[], ssl.SSLContext], server_name: str | None = None
+    ) -> None:
         self.address = address
+        self.name = str(address)
         self.outstanding = 0
         self.retired = False
         self._tls = tls
+        self._server_name = server_name
         self._idle: list[UpstreamConnection] = []
         self._all: set[UpstreamConnection] = set()
         self._connects: set[asyncio.Task[None]] = set()
 
+    @property
+    def heard(self) -> int:
+        """A number that changes whenever something is heard from there."""
+        return sum(one.reads for one in self._all)
+
     def take(self) -> UpstreamConnection | None:
         """The idle connection that was used last, or None."""
-        oldest = asyncio.get_running_loop().time() - IDLE_SECONDS
+        oldest = monotonic() - IDLE_SECONDS
         while self._idle:
             connection = self._idle.pop()
             if connection.transport.is_closing():
@@ -55,7 +65,7 @@ class Upstream:
         if not reusable or self.retired or len(self._idle) >= MAX_IDLE:
             connection.abort()
             return
-        connection.idle_since = asyncio.get_running_loop().time()
+        connection.idle_since = monotonic()
         # An idle connection has to be read, or its end would go unnoticed.
         connection.pause(False)
         self._idle.append(connection)
@@ -116,6 +126,6 @@ class Upstream:
                 host,
                 port,
                 ssl=tls,
-                server_hostname=host if tls else None,
+                server_hostname=(self._server_name or host) if tls else None,
             )
         return made

@@ -8,17 +8,24 @@ import asyncio
 import os
 import re
 import ssl
-from collections.abc import Callable
+import weakref
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
-from .auth import Identity
+from .checks import Watch
 from .client import ClientConnection
-from .config import Config
-from .framing import RequestHead
+from .config import Config, UpstreamTlsConfig
+from .framing import RequestHead, forget_heads
+from .holding import WaitingRoom
 from .limits import Limits
-from .paths import RoutedPath
+from .metrics import Key
 from .pool import Upstream
-from .routing import Route, build_table
+from .recorder import Recorder
+from .responses import ResponseMemory
+from .routing import build_table
+from .shared import Shared
+from .tls import system_context, upstream_contexts
 from .urls import Address
 from .verification import Verifier
 
@@ -35,6 +42,8 @@ class Timeouts:
     body: float = 60.0
     # From the connect to the first byte, while we are draining.
     first: float = 2.0
+    # Until a last request, from a client that is idle while another generation takes over.
+    last: float = 10.0
     # Between two requests.
     idle: float = 120.0
     # Reading on after a refusal.
@@ -46,20 +55,28 @@ class Timeouts:
 
 
 class Router:
-    """One router process. Needs a running loop."""
+    """One router process. Needs a running loop; `shared` counts for all processes of a router."""
 
-    def __init__(self, config: Config, timeouts: Timeouts | None = None) -> None:
+    def __init__(
+        self, config: Config, timeouts: Timeouts | None = None, shared: Shared | None = None
+    ) -> None:
         self.timeouts = timeouts or Timeouts()
+        self.recorder = Recorder(shared)
         self.clients: set[ClientConnection] = set()
+        # Accepted, and not heard of yet: the loop, or TLS, is still at it. Some never come.
+        self.arriving: weakref.WeakSet[ClientConnection] = weakref.WeakSet()
         self.draining = False
-        # Where a request goes that names no model, if its path says it, like a response's id.
-        self.route_of_path: Callable[[RoutedPath, Identity], Route | None] = lambda path, who: None
+        # Seconds that an idle client is given while we are draining.
+        self.patience = 0.0
         self._loop = asyncio.get_running_loop()
         self.now = self._loop.time
-        self.limits = Limits(self.now)
+        self.limits = Limits(self.now, shared)
         self.verifier = Verifier()
-        self._upstreams: dict[Address, Upstream] = {}
-        self._tls: ssl.SSLContext | None
+        self.room = WaitingRoom()
+        self.responses = ResponseMemory()
+        self.watch = Watch(self.room.look_soon)
+        self._upstreams: dict[tuple[Address, UpstreamTlsConfig | None], Upstream] = {}
+        self._contexts: dict[UpstreamTlsConfig | None, ssl.SSLContext]
         self._id_prefix = os.urandom(8).hex()
         self._id_count = 0
         self._sweeper: asyncio.TimerHandle | None = None
@@ -67,27 +84,39 @@ class Router:
         self._sweep()
 
     def load(self, config: Config) -> None:
-        """Swap the routing table. Requests under way keep the old one."""
-        wanted: dict[Address, Upstream] = {}
+        """Swap the routing table. Requests under way keep the old one. Raises ConfigError."""
+        # Read anew each time: certificates may have been renewed.
+        contexts = upstream_contexts(config)
+        wanted: dict[tuple[Address, UpstreamTlsConfig | None], Upstream] = {}
 
-        def upstream_at(address: Address) -> Upstream:
-            found = wanted.get(address) or self._upstreams.get(address)
-            wanted[address] = found or Upstream(address, self._tls_context)
-            return wanted[address]
+        def upstream_at(address: Address, tls: UpstreamTlsConfig | None) -> Upstream:
+            where = address, tls
+            found = wanted.get(where) or self._upstreams.get(where)
+            name = tls.server_name if tls is not None else None
+            wanted[where] = found or Upstream(address, partial(self._tls_context, tls), name)
+            return wanted[where]
 
-        table = build_table(config, upstream_at)
-        for address, upstream in self._upstreams.items():
-            if address not in wanted:
+        table = build_table(config, upstream_at, self.watch.health_of)
+        table.room = self.room
+        table.responses = self.responses
+        for where, upstream in self._upstreams.items():
+            if where not in wanted:
                 upstream.retire()
         self._upstreams = wanted
-        # Certificates may have been renewed as well.
-        self._tls = None
+        self._contexts = contexts
+        table.metrics = self._metrics
         self.table = table
+        forget_heads()
+        self.recorder.load(config)
+        self.watch.follow(table)
+        self.room.follow(table.routes, config.max_held_requests)
         self.limits.configure(config)
 
     def connection(self) -> ClientConnection:
         """The protocol of a connection just accepted."""
-        return ClientConnection(self)
+        client = ClientConnection(self)
+        self.arriving.add(client)
+        return client
 
     def new_request_id(self) -> str:
         """An id that no other request has: random for the process, counted within it."""
@@ -101,13 +130,18 @@ class Router:
             return given.decode()
         return self.new_request_id()
 
-    async def drain(self, seconds: float) -> int:
-        """Let requests under way finish, then abort the rest; returns how many were aborted."""
+    async def drain(self, seconds: float, *, patient: bool = False) -> int:
+        """Let requests under way finish, then abort the rest; returns how many were aborted.
+
+        With `patient`, clients that have no request under way get a while for a last one, since
+        a connection that closes may meet a request on its way here.
+        """
         self.draining = True
+        self.patience = self.timeouts.last if patient else 0.0
         end = self.now() + seconds
         for client in list(self.clients):
             client.drain()
-        while self.clients and self.now() < end:
+        while (self.clients or self.arriving) and self.now() < end:
             await asyncio.sleep(min(0.05, seconds))
         aborted = sum(client.busy for client in self.clients)
         self.stop()
@@ -118,11 +152,13 @@ class Router:
         self.draining = True
         if self._sweeper is not None:
             self._sweeper.cancel()
+        self.watch.stop()
         for client in list(self.clients):
             client.abort()
         for upstream in self._upstreams.values():
             upstream.abort_all()
         self.verifier.stop()
+        self.recorder.close()
 
     def _sweep(self) -> None:
         self._sweeper = self._loop.call_later(self.timeouts.sweep, self._sweep)
@@ -132,10 +168,31 @@ class Router:
         for client in list(self.clients):
             client.sweep(now)
         self.limits.sweep(now)
+        self._sample()
 
-    def _tls_context(self) -> ssl.SSLContext:
-        # Made once and only when wanted: it reads the system's certificates.
-        if self._tls is None:
-            self._tls = ssl.create_default_context()
-            self._tls.set_alpn_protocols(["http/1.1"])
-        return self._tls
+    def _sample(self) -> None:
+        self.recorder.sample(
+            (
+                (("connections",), len(self.clients)),
+                (("buffered_bytes",), self.limits.held_bytes),
+                (("queued_requests",), self.limits.waiting),
+                (("held_requests",), self.room.waiting),
+            )
+        )
+
+    def _metrics(self, accept: str) -> tuple[bytes, str]:
+        self._sample()
+        return self.recorder.metrics.expose(accept, self._states())
+
+    def _states(self) -> Iterator[tuple[Key, float]]:
+        """What every process knows as well as the others."""
+        yield ("config_info", self.table.config.fingerprint), 1.0
+        for route in self.table.routes.values():
+            for target in route.targets:
+                yield ("upstream_up", route.name, target.upstream.name), float(target.health.up)
+
+    def _tls_context(self, tls: UpstreamTlsConfig | None) -> ssl.SSLContext:
+        # Without `tls` made only when wanted: it reads the system's certificates.
+        if tls not in self._contexts:
+            self._contexts[tls] = system_context()
+        return self._contexts[tls]

@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+import array
 import contextlib
 import logging
 import os
+import select
 import socket
 import time
 from collections.abc import Mapping
@@ -14,6 +16,7 @@ from collections.abc import Mapping
 log = logging.getLogger("onehop_router")
 
 _FIRST_FD = 3
+_BARRIER_SECONDS = 5
 
 
 class ActivationError(ValueError):
@@ -62,6 +65,27 @@ class Notifier:
         """The listeners are open, or a reload has ended."""
         self._send("READY=1", f"STATUS={status}")
 
+    def take_over(self, status: str, watchdog_usec: str | None) -> None:
+        """This process is the main one from now on; returns when systemd has taken that in.
+
+        Were the predecessor to end before, systemd would take the service for ended.
+        """
+        lines = [f"MAINPID={os.getpid()}", "READY=1", f"STATUS={status}"]
+        if watchdog_usec:
+            lines.append(f"WATCHDOG_USEC={watchdog_usec}")
+        self._send(*lines)
+        heard, hear = os.pipe()
+        try:
+            # systemd closes its copy once it has come to this message.
+            self._send("BARRIER=1", fds=(hear,))
+            os.close(hear)
+            poll = select.poll()
+            poll.register(heard, 0)
+            if not poll.poll(_BARRIER_SECONDS * 1000):
+                log.warning("sd_notify: no sign that the new main process was noticed")
+        finally:
+            os.close(heard)
+
     def reloading(self) -> None:
         """A reload begins; systemd wants to know since when, in microseconds."""
         self._send("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
@@ -78,7 +102,7 @@ class Notifier:
         """The loop still turns."""
         self._send("WATCHDOG=1")
 
-    def _send(self, *lines: str) -> None:
+    def _send(self, *lines: str, fds: tuple[int, ...] = ()) -> None:
         if not self._path:
             return
         address = "\0" + self._path[1:] if self._path.startswith("@") else self._path
@@ -86,7 +110,8 @@ class Notifier:
         try:
             kind = socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
             with contextlib.closing(socket.socket(socket.AF_UNIX, kind)) as sock:
-                sock.sendto(message, address)
+                rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))]
+                sock.sendmsg([message], rights if fds else [], 0, address)
         except OSError as error:
             log.warning("sd_notify: %s", error)
 

@@ -13,14 +13,13 @@ from typing import Protocol, cast
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from .headers import AnswerHead
+from .headers import Fields as Fields
 
 # Below this, copying costs less than a system call with several buffers.
 JOIN_BYTES = 16384
 MAX_ANSWER_HEAD_BYTES = 262144
 # How long the end of a tunnel may take to be sent.
 CLOSE_SECONDS = 30.0
-
-Fields = list[tuple[bytes, bytes]]
 
 
 class Owner(Protocol):
@@ -74,12 +73,16 @@ class UpstreamConnection(asyncio.Protocol):
         self.transport: asyncio.Transport = cast(asyncio.Transport, None)
         self.receiver: Receiver | None = None
         self.idle_since = 0.0
-        self.answered = False
+        # How many reads have brought something; the second counts those before this receiver's.
+        self.reads = 0
+        self._reads_before = 0
         self.tunnel = False
         # Whether more has been written than the peer takes just now.
         self.full = False
+        # Whether reading is held up by the other side.
+        self.paused = False
         self._lost = False
-        self._paused = False
+        self._ended = False
         self._parser = HttpResponseParser(self)
         self._reset()
 
@@ -88,7 +91,12 @@ class UpstreamConnection(asyncio.Protocol):
     def attach(self, receiver: Receiver) -> None:
         """Serve this receiver next."""
         self.receiver = receiver
-        self.answered = False
+        self._reads_before = self.reads
+
+    @property
+    def answered(self) -> bool:
+        """Whether any byte has come for this receiver."""
+        return self.reads > self._reads_before
 
     def write(self, parts: Sequence[bytes | bytearray | memoryview]) -> None:
         """Send bytes of the request."""
@@ -120,15 +128,15 @@ class UpstreamConnection(asyncio.Protocol):
 
     def has_news(self) -> bool:
         """Whether the peer has sent something, or closed, and the loop is about to read it."""
-        if self._paused or self._lost or self.transport.is_closing():
+        if self.paused or self._lost or self.transport.is_closing():
             return False
         return readable(self.transport)
 
     def pause(self, paused: bool) -> None:
         """Stop reading, or go on: the client's side is full, or has room again."""
-        if self._lost or self.transport.is_closing():
+        if paused == self.paused or self._lost or self.transport.is_closing():
             return
-        self._paused = paused
+        self.paused = paused
         if paused:
             self.transport.pause_reading()
         else:
@@ -150,7 +158,7 @@ class UpstreamConnection(asyncio.Protocol):
         if self.tunnel:
             receiver.tunnelled(data)
             return
-        self.answered = True
+        self.reads += 1
         rest = b""
         try:
             self._parser.feed_data(data)
@@ -167,7 +175,11 @@ class UpstreamConnection(asyncio.Protocol):
         self._deliver(receiver, rest)
 
     def eof_received(self) -> None:
-        """The transport then closes, and connection_lost sorts out what that means."""
+        """The transport then closes, and connection_lost sorts out what that means.
+
+        TLS says this where the peer has said goodbye, and not where the connection just ends.
+        """
+        self._ended = True
         if not self.tunnel:
             # At once: what is still to be sent of a request would only be waited for.
             self.transport.abort()
@@ -179,7 +191,7 @@ class UpstreamConnection(asyncio.Protocol):
         if receiver is None:
             return
         head = self._head
-        closes = head is not None and head.framing == "close" and exc is None
+        closes = head is not None and head.framing == "close" and self._ended
         if closes or self.tunnel:
             receiver.complete([])
         else:
@@ -253,11 +265,12 @@ class UpstreamConnection(asyncio.Protocol):
     # -- after each read
 
     def _deliver(self, receiver: Receiver, rest: bytes) -> None:
-        for one in self._informational:
-            receiver.informational(*one)
-        self._informational.clear()
+        if self._informational:
+            for one in self._informational:
+                receiver.informational(*one)
+            self._informational.clear()
         head = self._head
-        if head is not None and not self._announced(receiver, head):
+        if head is not None and not self._told and not self._announced(receiver, head):
             return
         if self._pieces and self.receiver is receiver:
             pieces, self._pieces = self._pieces, []
@@ -276,12 +289,11 @@ class UpstreamConnection(asyncio.Protocol):
             receiver.flush()
 
     def _announced(self, receiver: Receiver, head: AnswerHead) -> bool:
-        """Tell of the head once; False where the receiver let go of the connection over it."""
+        """Tell of the head; False where the receiver let go of the connection over it."""
         if head.status == 101:
             self.tunnel = True
-        if not self._told:
-            self._told = True
-            receiver.answer(head)
+        self._told = True
+        receiver.answer(head)
         return self.receiver is receiver
 
     def _finish(self, receiver: Receiver) -> None:
