@@ -78,7 +78,18 @@ class ActionModule(Action):
             others=[key for key in variables if isinstance(key, str)],
             worker=name in role_of(groups, WORKERS),
             router=name in role_of(groups, ROUTERS),
+            # Without the group every host has a router, and none was put in front of others.
+            front=name in groups.get(ROUTERS, []),
+            address=self._address(name, variables),
         )
+
+    def _address(self, host: str, variables: Any) -> str:
+        try:
+            return plain(variables.get("ansible_host")) or host
+        except AnsibleError as error:
+            mend = "Mend the template"
+            self.unreadable.append(Problem(host, "ansible_host", f"cannot be read: {error}", mend))
+            return host
 
     def _read(self, host: str, names: Mapping[str, Any], read: Any) -> dict[str, Any]:
         found = {}

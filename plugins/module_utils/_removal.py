@@ -21,8 +21,8 @@ from ansible_collections.onehop.llm.plugins.module_utils._systemd import Systemd
 
 HOMES = ("/etc/onehop", "/opt/onehop", "/run/onehop", _owned.HOME)
 _KEPT_PARENTS = ("/", "/etc", "/opt", "/run", "/var/cache", "/var/cache/private", "/var/lib")
-_FIRST = "router"
-"""The owner whose units go first, so that no request meets a worker that is gone."""
+_FIRST = ("router", "edge")
+"""The owners whose units go first, so that no request meets a worker that is gone."""
 
 
 class Removal(object):
@@ -38,7 +38,7 @@ class Removal(object):
     def run_all(self, with_caches, cache_roots):
         """Remove all of every owner; each owner's list goes last, so that a cut run can go on."""
         owners = [_owned.Owned(name) for name in _owned.owners()]
-        owners.sort(key=lambda owned: (owned.owner != _FIRST, owned.owner))
+        owners.sort(key=lambda owned: (owned.owner not in _FIRST, owned.owner))
         for owned in owners:
             for place, names in _unit_places.of(self.systemd.run, owned):
                 self._units(place.manager, names)

@@ -129,6 +129,20 @@ options:
             description: The variable that names it.
             type: str
             required: true
+      copies:
+        description: Copies of what the edges of other hosts gave this one.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          path:
+            description: The file.
+            type: str
+            required: true
+          variable:
+            description: The edge's host.
+            type: str
+            required: true
 seealso:
   - module: onehop.llm.model_specs
 """
@@ -156,6 +170,8 @@ facts:
   returned: success
   type: dict
   sample:
+    copies: []
+    edge: false
     gpu: false
     groups: [video]
     container_packages: [podman, uidmap]
@@ -193,7 +209,6 @@ OLDEST_SYSTEMD = 249
 """The first that knows SocketBindDeny=."""
 GPU_GROUPS = ("render", "video")
 GPU_NODES = ("/dev/nvidia[0-9]*", "/dev/kfd", "/dev/dri/renderD*")
-ROUTER_SOCKET = "onehop-router.socket"
 WORKERS = "onehop-workers"
 """The group of every worker."""
 
@@ -207,6 +222,7 @@ def facts(run, systemd):
         "podman": _podman.version(run) or (manager and manager.candidate(run, "podman")) or None,
         "selinux": _podman.selinux_enforced(),
         "systemd": systemd.version(),
+        "edge": any(_owned.Owned("edge").things.values()),
         "gpu": any(glob.glob(pattern) for pattern in GPU_NODES),
         "groups": [entry.gr_name for entry in grp.getgrall() if entry.gr_name in GPU_GROUPS],
         "python": python if os.access(python, os.X_OK) else sys.executable,
@@ -219,13 +235,16 @@ def ports(needs, systemd):
     for owner in _owned.owners():
         things = _owned.Owned(owner).things
         ours |= set(things["units"]) | {name.rpartition("/")[2] for name in things["user_units"]}
-    router = systemd.show([ROUTER_SOCKET])[ROUTER_SOCKET]
+    sockets = sorted({need["unit"] for need in needs if need["unit"].endswith(".socket")})
+    held = systemd.show(sockets)
     taken = _ports.listeners([need["port"] for need in needs])
     for need in needs:
         user = taken.get(need["port"])
         if user is None or user["unit"] in ours:
             continue
-        if user["pid"] in (1, None) and router["ActiveState"] == "active":
+        if user["pid"] in (1, None) and any(
+            held[name]["ActiveState"] == "active" for name in sockets
+        ):
             continue
         yield (
             "%s = %d: %s (process %s, %s) listens on it. Stop it, or write another port."
@@ -316,6 +335,12 @@ def pythons(needs, run):
             yield _python.complaint(need["path"])
 
 
+def copies(needs):
+    """The hosts whose edges have given this host all that it needs of them."""
+    missing = {need["variable"] for need in needs if not os.path.exists(need["path"])}
+    return sorted({need["variable"] for need in needs} - missing)
+
+
 def need_spec(**more):
     """The argument spec of one need."""
     return {
@@ -351,15 +376,16 @@ def main():
                     "devices": need_spec(device=text),
                     "podman": need_spec(),
                     "pythons": need_spec(path={"type": "path"}),
+                    "copies": need_spec(path=text),
                 },
             },
         },
         supports_check_mode=True,
     )
     systemd = Systemd(module.run_command)
-    kinds = ("ports", "files", "accounts", "pythons", "devices", "podman")
+    kinds = ("ports", "files", "accounts", "pythons", "devices", "podman", "copies")
     needs = module.params["needs"] or {kind: [] for kind in kinds}
-    found = facts(module.run_command, systemd)
+    found = dict(facts(module.run_command, systemd), copies=copies(needs["copies"]))
     if os.geteuid() != 0:
         module.fail_json(
             msg="This needs root on the host. Set become: true, or ansible_become: true.",

@@ -38,6 +38,21 @@ options:
     type: str
     choices: [withdraw, final]
     default: final
+  instance:
+    description:
+      - V(router) is the one that clients ask.
+      - V(edge) is the one that the routers of other hosts ask, on a host that serves models.
+    type: str
+    choices: [router, edge]
+    default: router
+  hashes:
+    description: RV(onehop.llm.edge_key#module:hashes). Needed for O(instance=edge).
+    type: dict
+  fetched:
+    description:
+      - What edges gave this router, by the names of their hosts, RV(onehop.llm.edge_key#module:given)
+        each. Of other edges it uses the copies that the host has.
+    type: dict
   listeners:
     description: Filled in on the controller, what the router's process carries of its listeners.
     type: str
@@ -45,6 +60,7 @@ options:
     description: Filled in on the controller, the URLs of each model that may stay.
     type: dict
 seealso:
+  - module: onehop.llm.edge_key
   - module: onehop.llm.model_specs
   - module: onehop.llm.router_environment
 """
@@ -82,6 +98,12 @@ action:
   returned: success
   type: str
   sample: reload
+fetched:
+  description: The hosts whose edges gave it what it uses, of O(fetched).
+  returned: for O(instance=router)
+  type: list
+  elements: str
+  sample: [gpu1]
 models:
   description: The models that the router has routes to.
   returned: success
@@ -94,9 +116,9 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.onehop.llm.plugins.module_utils._arguments import RENDERED
 from ansible_collections.onehop.llm.plugins.module_utils._router import (
+    INSTANCES,
     Router,
     RouterError,
-    withdraw,
 )
 from ansible_collections.onehop.llm.plugins.module_utils._systemd import SystemdError
 from ansible_collections.onehop.llm.plugins.module_utils._unit_set import UnitSetError
@@ -110,6 +132,9 @@ def main():
             "facts": {"type": "dict"},
             "environment": {"type": "path"},
             "phase": {"type": "str", "choices": ["withdraw", "final"], "default": "final"},
+            "instance": {"type": "str", "choices": list(INSTANCES), "default": "router"},
+            "hashes": {"type": "dict", "no_log": False},
+            "fetched": {"type": "dict", "no_log": True},
             "rendered": RENDERED,
             "listeners": {"type": "str"},
             "keep": {"type": "dict", "no_log": False},
@@ -117,14 +142,15 @@ def main():
         supports_check_mode=True,
     )
     wanted = module.params
+    rendered = wanted["rendered"] or {"units": [], "files": [], "secrets": []}
+    router = Router(
+        module.run_command, wanted["environment"], module.check_mode, wanted["instance"]
+    )
     try:
         if wanted["phase"] == "withdraw":
-            result = withdraw(module.run_command, wanted["keep"] or {}, module.check_mode)
+            result = router.withdraw(wanted["keep"] or {})
         else:
-            router = Router(module.run_command, wanted["environment"], module.check_mode)
-            result = router.converge(
-                wanted["rendered"] or {"units": [], "files": [], "secrets": []}, wanted["listeners"]
-            )
+            result = router.converge(rendered, wanted["listeners"])
     except (RouterError, UnitSetError, SystemdError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)

@@ -117,6 +117,13 @@ class Engine:
             return self.runtime
         raise TypeError(f"{self.role} is a program of the host")
 
+    @property
+    def liveness_path(self) -> str:
+        """Answers 200 as long as it is well, and costs nothing."""
+        if isinstance(self.runtime, Container):
+            return self.runtime.liveness_path
+        return self.health_path
+
     def options(self) -> tuple[Option, ...]:
         """All variables of its role, the models last."""
         return (

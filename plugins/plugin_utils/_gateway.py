@@ -191,6 +191,7 @@ def plan(
         "socket": None,
         "url": f"{scheme}://{asked}:{given['port']}",
         "route": None,
+        "health": GATEWAY.liveness_path,
         "model": None,
         "settings": given["settings"] | flags,
         "extra_args": given["extra_args"],

@@ -17,6 +17,7 @@ from typing import Any
 
 from ansible_collections.onehop.llm.plugins.plugin_utils import (
     _credentials,
+    _edges,
     _plan,
     _quadlet,
     _router,
@@ -34,7 +35,7 @@ USER_UNITS = "/etc/systemd/user"
 OPERATOR = "/usr/local/bin/onehop"
 """The command for operators."""
 
-KINDS = ("ports", "files", "accounts", "pythons", "devices", "podman")
+KINDS = ("ports", "files", "accounts", "pythons", "devices", "podman", "copies")
 """What a host may need."""
 
 
@@ -46,8 +47,11 @@ def needs(plan: Mapping[str, Any], host: str, roles: list[str] | None) -> Render
         if (roles is None or role in roles) and engine["workers"]:
             _engine_needs(role, engine, wanted)
     router = found["router"]
-    if router and router["router_enable"] and (roles is None or "router" in roles):
-        _router_needs(router, wanted)
+    if roles is None or "router" in roles:
+        if router and router["router_enable"]:
+            _router_needs(router, wanted)
+        if found["edge"]:
+            _edge_needs(found["edge"], wanted)
     return {kind: _once(items) for kind, items in wanted.items()}
 
 
@@ -81,13 +85,43 @@ def _ports(worker: Mapping[str, Any]) -> list[tuple[str, int]]:
 
 
 def _router_needs(router: Mapping[str, Any], wanted: Rendered) -> None:
-    port, path = router["router_port"], router["router_python"]
-    wanted["ports"].append(
-        {"port": port, "unit": _service.ROUTER_SOCKET, "variable": "router_port"}
-    )
+    unit = _service.router_socket_unit(_service.ROUTER)
+    wanted["ports"].append({"port": router["router_port"], "unit": unit, "variable": "router_port"})
     wanted["files"] += _sources(
         router["router_credentials"], router["contents"], "router_credentials"
     )
+    for host, edge in router["edges"].items():
+        wanted["copies"] += [
+            {"variable": host, "path": path} for path in _edges.credentials(edge).values()
+        ]
+        if edge["authorities"]:
+            variable = f"router_edge_certificate.authorities of {host}"
+            reader = router["router_user"]
+            wanted["files"].append(
+                {"path": edge["authorities"], "variable": variable, "reader": reader}
+            )
+    _python_needs(router, wanted)
+
+
+def _edge_needs(edge: Mapping[str, Any], wanted: Rendered) -> None:
+    router = edge["router"]
+    unit = _service.router_socket_unit(_service.EDGE)
+    wanted["ports"].append(
+        {"port": router["router_port"], "unit": unit, "variable": "router_edge_port"}
+    )
+    if not edge["made"]:
+        wanted["files"] += [
+            {
+                "path": path,
+                "variable": f"router_edge_certificate.{name.removeprefix('tls_')}",
+            }
+            for name, path in router["router_credentials"].items()
+        ]
+    _python_needs(router, wanted)
+
+
+def _python_needs(router: Mapping[str, Any], wanted: Rendered) -> None:
+    path = router["router_python"]
     if path:
         wanted["files"].append({"path": path, "variable": "router_python", "executable": True})
     wanted["files"] += [
@@ -302,13 +336,15 @@ def _container_unit(worker: Mapping[str, Any], facts: Mapping[str, Any]) -> dict
 
 @dataclass(frozen=True)
 class Router:
-    """What a router's host gets."""
+    """What an instance of the router gets on its host."""
 
     rendered: Rendered
     listeners: str
     """What its process carries of its listeners: with others it has to be started anew."""
     elsewhere: list[str]
     """The models out of its reach."""
+    keyless: list[str]
+    """The hosts whose edge has given it no key."""
 
 
 def router(
@@ -317,23 +353,73 @@ def router(
     environment: str,
     facts: Mapping[str, Any],
     contents: Mapping[str, str],
+    fetched: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Router:
-    """The router's units, configuration and secrets on a host."""
+    """The router's units, configuration and secrets on a host.
+
+    ``fetched`` are ``key`` and ``certificate`` of each edge that was asked for them; of the others
+    it uses the copies that the host has.
+    """
+    given = fetched or {}
     spec = plan["hosts"][host]["router"]
-    routes, elsewhere = _plan.table(plan, host)
-    socket = _service.router_socket(spec)
+    keyless = [
+        name
+        for name in spec["edges"]
+        if not given.get(name, {}).get("key") and name not in facts.get("copies", [])
+    ]
+    routes, elsewhere = _plan.table(plan, host, keyless)
+    secrets = [{"path": path, "content": contents[name]} for name, path in spec["contents"].items()]
+    credentials = dict(spec["router_credentials"])
+    for name, edge in spec["edges"].items():
+        if name not in keyless:
+            credentials |= _edges.credentials(edge)
+            secrets += _edge_secrets(edge, given.get(name, {}))
+    rendered, listeners = _instance(
+        _service.ROUTER,
+        {**spec, "router_credentials": credentials},
+        environment,
+        _router.config(spec, routes),
+    )
+    rendered["secrets"] = secrets
+    return Router(rendered, listeners, elsewhere, keyless)
+
+
+def _edge_secrets(edge: Mapping[str, Any], fetched: Mapping[str, str]) -> list[dict[str, str]]:
+    """What an edge gave a router. What it was not asked for now stays as it is."""
+    contents = {edge["key"]: "key", edge["certificate"]: "certificate"}
+    return [
+        {"path": path, "content": fetched[contents[name]]}
+        if fetched.get("key")
+        else {"path": path, "source": path}
+        for name, path in _edges.credentials(edge).items()
+    ]
+
+
+def edge(
+    plan: Mapping[str, Any], host: str, environment: str, keys: Mapping[str, list[str]]
+) -> Router:
+    """The same for the edge of a host; ``keys`` are the hashes of each front's keys."""
+    found = plan["hosts"][host]["edge"]
+    config = _edges.config(found, _plan.edge_table(plan, host), keys)
+    rendered, listeners = _instance(_service.EDGE, found["router"], environment, config)
+    return Router(rendered, listeners, [], [])
+
+
+def _instance(
+    instance: str, spec: Mapping[str, Any], environment: str, config: Mapping[str, Any]
+) -> tuple[Rendered, str]:
+    socket = _service.router_socket(instance, spec)
     listeners = hashlib.sha256(socket.encode()).hexdigest()[:32]
-    service = _service.router(spec, environment, listeners)
     units: list[dict[str, Any]] = [
         {
-            "name": _service.ROUTER_SOCKET,
+            "name": _service.router_socket_unit(instance),
             "content": socket,
             "wanted_by": "sockets.target",
             "sockets": [path for path in [spec["router_socket"]] if path],
         },
         {
-            "name": _service.ROUTER_UNIT,
-            "content": service,
+            "name": _service.router_unit(instance),
+            "content": _service.router(instance, spec, environment, listeners),
             "wanted_by": "multi-user.target",
             "stamp": _service.STAMP,
             # Credentials come with a reload: for other ones no process has to go.
@@ -341,19 +427,11 @@ def router(
             "secrets": spec["router_environment_files"],
         },
     ]
-    config = json.dumps(_router.config(spec, routes), indent=1, sort_keys=True) + "\n"
-    rendered: Rendered = {
-        "units": units,
-        "files": [
-            {
-                "path": _service.ROUTER_CONFIG,
-                "content": config,
-                "stamp": _router.STAMP,
-                "secrets": [*spec["router_credentials"].values(), *_router.files(spec).values()],
-            }
-        ],
-        "secrets": [
-            {"path": path, "content": contents[name]} for name, path in spec["contents"].items()
-        ],
+    text = json.dumps(config, indent=1, sort_keys=True) + "\n"
+    file = {
+        "path": _service.router_config(instance),
+        "content": text,
+        "stamp": _router.STAMP,
+        "secrets": [*spec["router_credentials"].values(), *_router.files(spec).values()],
     }
-    return Router(rendered, listeners, elsewhere)
+    return {"units": units, "files": [file], "secrets": []}, listeners

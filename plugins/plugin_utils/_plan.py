@@ -17,6 +17,7 @@ from typing import Any
 
 from ansible_collections.onehop.llm.plugins.plugin_utils import (
     _containers,
+    _edges,
     _gpu_host,
     _router,
     _routes,
@@ -38,13 +39,17 @@ class Host:
     """The names of all its variables, to find misspelt ones."""
     worker: bool = True
     router: bool = True
+    front: bool = False
+    """Whether its router is there for the models of other hosts too."""
+    address: str = ""
+    """Where Ansible connects to; its name unless given."""
     planned: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     """Engines that a role of this host has planned before, with variables of its own."""
 
 
 @dataclass
 class Plan:
-    """``hosts`` by name, each with ``engines`` (by role) and ``router``; ``routes`` by model."""
+    """``hosts`` by name, each with ``engines`` (by role), ``router`` and ``edge``; ``routes`` by model."""
 
     hosts: dict[str, dict[str, Any]] = field(default_factory=dict)
     routes: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -59,7 +64,9 @@ class Plan:
 def known_variables() -> list[str]:
     """The names of all variables that our roles read."""
     engines = [option.name for engine in ENGINES.values() for option in engine.options()]
-    return engines + [option.name for option in (*_router.OPTIONS, *_gpu_host.OPTIONS)]
+    return engines + [
+        option.name for option in (*_router.OPTIONS, *_edges.OPTIONS, *_gpu_host.OPTIONS)
+    ]
 
 
 def make(hosts: Iterable[Host], *, complete: bool = True) -> Plan:
@@ -81,6 +88,7 @@ def make(hosts: Iterable[Host], *, complete: bool = True) -> Plan:
         _placement(host, problems)
         read.append((host, problems))
     _add_routes(plan, {host.name: problems for host, problems in read})
+    _edges.add(plan.hosts, read, complete=complete)
     for host, problems in read:
         router = plan.hosts[host.name]["router"]
         if complete:
@@ -127,6 +135,8 @@ def _collisions(host: Mapping[str, Any], problems: Problems) -> None:
     units: dict[Any, list[str]] = {}
     if host["router"] and host["router"]["router_enable"]:
         ports.setdefault(host["router"]["router_port"], []).append("router_port")
+    if host["edge"]:
+        ports.setdefault(host["edge"]["router"]["router_port"], []).append("router_edge_port")
     for worker in _workers_of(host):
         for key, port in {"port": worker["port"], **worker["more_ports"]}.items():
             if port is not None:
@@ -221,20 +231,43 @@ def _check_routes(plan: Plan, host: str, problems: Problems) -> None:
             _routes.check(worker["name"], where, worker["routing"], models, aliases, problems)
 
 
-def table(plan: Mapping[str, Any], host: str) -> tuple[dict[str, dict[str, Any]], list[str]]:
+def table(
+    plan: Mapping[str, Any], host: str, without: Iterable[str] = ()
+) -> tuple[dict[str, dict[str, Any]], list[str]]:
     """The routes that the router of ``host`` can reach, as its configuration has them.
 
-    Workers listen on loopback and unix sockets, so these are the ones of its own host. Second come
-    the names of the models that only other hosts serve.
+    Workers of its own host are reached as they listen, those of others by their edges, but for the
+    hosts ``without`` which it has to do. Second come the names of the models out of its reach.
     """
+    router = plan["hosts"][host]["router"]
+    edges = {name: edge for name, edge in router["edges"].items() if name not in without}
     routes: dict[str, dict[str, Any]] = {}
     elsewhere = []
     for name, route in plan["routes"].items():
-        here = [_routes.upstream(item) for item in route["replicas"] if item["host"] == host]
-        if here:
-            routes[name] = {"upstreams": here, **_routes.settings(route)}
+        upstreams = [
+            _routes.upstream(item)
+            if item["host"] == host
+            else _edges.upstream(edges[item["host"]], name, item)
+            for item in route["replicas"]
+            if item["host"] == host or item["host"] in edges
+        ]
+        if upstreams:
+            routes[name] = {"upstreams": upstreams, **_routes.settings(route)}
         else:
             elsewhere.append(name)
-    for name, model in plan["hosts"][host]["router"]["router_models"].items():
+    for name, model in router["router_models"].items():
         routes[name] = {"upstreams": _router.upstreams(model), **_routes.settings(model)}
     return routes, elsewhere
+
+
+def edge_table(plan: Mapping[str, Any], host: str) -> dict[str, dict[str, Any]]:
+    """The routes of the edge of ``host``: its own workers, by their names alone.
+
+    Whatever else is said of a route is the fronts' to heed, which also ask for the workers' health.
+    """
+    return {
+        name: {"upstreams": [{"url": item["url"]}]}
+        for name, route in plan["routes"].items()
+        for item in route["replicas"]
+        if item["host"] == host
+    }

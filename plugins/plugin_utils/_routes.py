@@ -87,7 +87,7 @@ def add(
     """
     said = worker["routing"]
     replica = {"host": host, "url": worker["route"], "unit": worker["unit"]}
-    replica["weight"] = said["weight"]
+    replica |= {"health": worker["health"], "weight": said["weight"]}
     options = {name: said[name] for name in _DEFAULTS}
     route = routes.setdefault(worker["name"], {"replicas": [], **options})
     for name, value in options.items():
@@ -104,8 +104,12 @@ def add(
 
 def upstream(replica: Mapping[str, Any]) -> dict[str, Any]:
     """A replica on the router's own host as the router's configuration has it."""
-    weight = {} if replica["weight"] == 1 else {"weight": replica["weight"]}
-    return {"url": replica["url"], **weight}
+    return {"url": replica["url"], "health": replica["health"], **weight(replica)}
+
+
+def weight(replica: Mapping[str, Any]) -> dict[str, int]:
+    """A replica's share, where that is not as much as any other's."""
+    return {} if replica["weight"] == 1 else {"weight": replica["weight"]}
 
 
 def settings(said: Mapping[str, Any]) -> dict[str, Any]:

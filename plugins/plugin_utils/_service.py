@@ -164,20 +164,28 @@ def argument_list(spec: Mapping[str, Any]) -> Sequence[str]:
     return _command(spec)
 
 
-ROUTER_UNIT = "onehop-router.service"
-ROUTER_SOCKET = "onehop-router.socket"
-ROUTER_CONFIG = "/etc/onehop/router.json"
+ROUTER, EDGE = "router", "edge"
+"""The two instances of the router that a host may have: for clients, and for other hosts' routers."""
+TITLES = {ROUTER: "OneHop router", EDGE: "OneHop edge"}
 
 
-_ROUTER_RUN = ("onehop-router/control", "onehop-router/credentials")
-"""Below /run: where the router is asked to reload, and where its credentials are brought then.
-
-Their parent is root's, so that no other directory can take the place of the second.
-"""
+def router_unit(instance: str) -> str:
+    """The name of an instance's service."""
+    return f"onehop-{instance}.service"
 
 
-def router(spec: Mapping[str, Any], environment: str, listeners: str) -> str:
-    """The router's service.
+def router_socket_unit(instance: str) -> str:
+    """The name of what holds its listeners."""
+    return f"onehop-{instance}.socket"
+
+
+def router_config(instance: str) -> str:
+    """The path of its configuration."""
+    return f"/etc/onehop/{instance}.json"
+
+
+def router(instance: str, spec: Mapping[str, Any], environment: str, listeners: str) -> str:
+    """The service of an instance of the router.
 
     ``environment`` is the path of its Python environment, ``listeners`` a hash of its socket unit.
     It says the same whatever models there are.
@@ -187,8 +195,11 @@ def router(spec: Mapping[str, Any], environment: str, listeners: str) -> str:
     process of the unit may notify: a successor is not the main one yet when it says that it is.
     """
     program = [f"{environment}/bin/python", "-I", "-m"]
-    run = [*program, "onehop_router", "--config", ROUTER_CONFIG]
-    credentials = f"/run/{_ROUTER_RUN[1]}"
+    run = [*program, "onehop_router", "--config", router_config(instance)]
+    # Where it is asked to reload, and where its credentials are brought then. Their parent is root's,
+    # so that no other directory can take the place of the second.
+    places = (f"onehop-{instance}/control", f"onehop-{instance}/credentials")
+    credentials = f"/run/{places[1]}"
     pairs = [f"{name}={path}" for name, path in sorted(spec["router_credentials"].items())]
     bring = [*program, "onehop_router.credentials", credentials, spec["router_user"], *pairs]
     variables = {**spec["router_environment"], "ONEHOP_LISTENERS": listeners}
@@ -197,11 +208,11 @@ def router(spec: Mapping[str, Any], environment: str, listeners: str) -> str:
         "SystemCallFilter": ["@system-service", "~@privileged", "~@resources"],
     }
     unit: Section = {
-        "Description": "OneHop router",
+        "Description": TITLES[instance],
         "Documentation": "https://github.com/onehop/onehop.llm",
         "Wants": "network-online.target",
         "After": "network-online.target",
-        "Requires": ROUTER_SOCKET,
+        "Requires": router_socket_unit(instance),
         # The door to all models is opened again however often it fell shut.
         "StartLimitIntervalSec": 0,
     }
@@ -220,7 +231,7 @@ def router(spec: Mapping[str, Any], environment: str, listeners: str) -> str:
         "Group": spec["router_user"],
         "SupplementaryGroups": GROUP,
         "LoadCredential": _loads(spec["router_credentials"]),
-        "RuntimeDirectory": " ".join(_ROUTER_RUN),
+        "RuntimeDirectory": " ".join(places),
         "RuntimeDirectoryMode": "0700",
         "Environment": [Assignment(name, value) for name, value in sorted(variables.items())],
         "EnvironmentFile": [pattern(path) for path in spec["router_environment_files"]],
@@ -233,8 +244,8 @@ def router(spec: Mapping[str, Any], environment: str, listeners: str) -> str:
     return render({"Unit": unit, "Service": service})
 
 
-def router_socket(spec: Mapping[str, Any]) -> str:
-    """The router's socket: systemd holds it while the router restarts."""
+def router_socket(instance: str, spec: Mapping[str, Any]) -> str:
+    """The socket of an instance of the router: systemd holds it while the router restarts."""
     address = spec["router_host"].strip("[]")
     host = f"[{address}]" if ":" in address else address
     section: Section = {"ListenStream": [f"{host}:{spec['router_port']}"]}
@@ -246,4 +257,5 @@ def router_socket(spec: Mapping[str, Any]) -> str:
             "RemoveOnStop": True,
         }
     section |= {"Backlog": 4096, "NoDelay": True}
-    return render({"Unit": {"Description": "OneHop router's listeners"}, "Socket": section})
+    title = f"{TITLES[instance]}'s listeners"
+    return render({"Unit": {"Description": title}, "Socket": section})

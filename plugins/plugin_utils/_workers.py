@@ -64,7 +64,7 @@ def read(engine: Engine, given: Mapping[str, Any], problems: Problems) -> dict[s
         )
         workers += [front] if front else []
         for worker in workers[:-1] if front and variables[engine.front.VARIABLE]["route"] else []:
-            worker["route"] = front["url"]
+            worker["route"], worker["health"] = front["url"], front["health"]
     return {"workers": workers, **own}
 
 
@@ -109,7 +109,7 @@ def _worker(
         "after": [],
         "requires": [],
     }
-    spec["route"] = spec["url"]
+    spec["route"], spec["health"] = spec["url"], engine.liveness_path
     more: dict[str, Any] = runtime.worker(
         Model(engine, where, model, variables, own), spec, problems
     )

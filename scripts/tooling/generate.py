@@ -18,7 +18,12 @@ from typing import Any
 
 import yaml
 
-from ansible_collections.onehop.llm.plugins.plugin_utils import _catalogue, _gpu_host, _router
+from ansible_collections.onehop.llm.plugins.plugin_utils import (
+    _catalogue,
+    _edges,
+    _gpu_host,
+    _router,
+)
 from ansible_collections.onehop.llm.plugins.plugin_utils._schema import REQUIRED, TYPES, Option
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -136,7 +141,7 @@ def literal(value: Any) -> str:
 
 def files() -> dict[Path, str]:
     roles = {role: engine.options() for role, engine in _catalogue.ENGINES.items()}
-    roles["router"] = _router.OPTIONS
+    roles["router"] = (*_router.OPTIONS, *_edges.OPTIONS)
     roles["gpu_host"] = _gpu_host.OPTIONS
     made = {}
     for role, options in roles.items():

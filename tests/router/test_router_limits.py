@@ -14,6 +14,7 @@ from router_harness import CHAT, Message, Wire, backend, echo, get, model, post,
 from onehop_router.config_reader import parse
 from onehop_router.errors import Refusal
 from onehop_router.limits import Gates, Limits
+from onehop_router.shared import Shared
 
 
 class Request:
@@ -192,3 +193,31 @@ def test_waiting_for_too_long_is_a_429_and_leaves_the_connection_usable():
                 assert (await first.read()).status == 200
 
     run(work())
+
+
+def test_processes_count_together():
+    """Two processes' limits, in one process: what they share is a column each of one memory."""
+    shared = Shared(2)
+    now = [0.0]
+    mine = Limits(lambda: now[0], shared)
+    mine.configure(parse(TWO_MODELS, {}))
+    inside = [Request(mine, "a", "n"), Request(mine, "", "m")]
+    for one in inside:
+        one.enter()
+    theirs_column = shared.totals()
+    shared.take(1)
+    theirs = Limits(lambda: now[0], shared)
+    theirs.configure(parse(TWO_MODELS, {}))
+    late = [Request(theirs, "", "m"), Request(theirs, "", "n"), Request(theirs, "", "n")]
+    for one in late:
+        one.enter()
+    assert [one.state for one in late] == ["waits", "in", "waits"]
+    assert (theirs.active, theirs.waiting) == (1, 2)
+    assert shared.totals() != theirs_column
+    # The other process dies: what it had under way is not.
+    shared.reap(0)
+    theirs.sweep(1.0)
+    assert [one.state for one in late] == ["in", "in", "in"]
+    for one in late:
+        one.end()
+    assert theirs.active == theirs.waiting == 0

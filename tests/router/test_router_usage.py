@@ -11,15 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from router_harness import CHAT, backend, model, post, router, run
 
-from onehop_router.usage import KEPT_BYTES, MAX_TOKENS, Ends, Tokens, ends_of
+from onehop_router.usage import KEPT_BYTES, MAX_TOKENS, Ends, Tokens, readable_ends
 
 SSE = b"text/event-stream; charset=utf-8"
 JSON = b"application/json"
 
 
-def told(reads: list[bytes], kind=SSE) -> Tokens | None:
+def told(reads: list[bytes], kind: bytes = SSE) -> Tokens | None:
     """What is found in an answer that came in these reads."""
-    ends = ends_of(kind)
+    ends = readable_ends(kind, coded=False)
     assert ends is not None
     keep = ends.begin([reads[0]])
     for read in reads[1:]:
@@ -146,9 +146,11 @@ def test_no_answer_is_too_strange(reads):
     assert found is None or isinstance(found, tuple)
 
 
-@pytest.mark.parametrize("kind", [b"audio/mpeg", b"text/plain", b""])
-def test_what_tells_nothing_is_not_kept(kind):
-    assert ends_of(kind) is None
+@pytest.mark.parametrize(
+    ("kind", "coded"), [(SSE, True), (JSON, True), (b"audio/mpeg", False), (b"", False)]
+)
+def test_what_cannot_be_read_is_not_kept(kind, coded):
+    assert readable_ends(kind, coded=coded) is None
 
 
 @pytest.mark.parametrize("coding", ["gzip", "ZSTD", "identity"])

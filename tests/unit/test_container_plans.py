@@ -152,6 +152,7 @@ def test_a_gateway_behind_the_router() -> None:
     for name, unit in (("a", "sglang-a.service"), ("b", "sglang-b.service")):
         (replica,) = made.routes[name]["replicas"]
         assert (replica["url"], replica["unit"]) == ("http://127.0.0.1:30000", unit)
+        assert replica["health"] == "/liveness"
     front = made.hosts["gpu1"]["engines"]["sglang"]["workers"][-1]
     assert front["settings"]["worker-urls"] == ["http://127.0.0.1:30001", "http://127.0.0.1:30002"]
 

@@ -221,14 +221,12 @@ def test_a_stamp_over_secrets_in_a_file(tmp_path: Path, monkeypatch: pytest.Monk
 )
 def test_what_a_running_router_needs(
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     process: dict[str, str],
     status: str,
     control: bool,
     wanted: str,
 ) -> None:
     """By a process of ours that stands in for the router's, with its environment."""
-    monkeypatch.setattr(_router, "CONTROL", str(tmp_path / "control"))
     if control:
         (tmp_path / "control").touch()
     text = status.format(_router.fingerprint(b"{}"))
@@ -238,7 +236,7 @@ def test_what_a_running_router_needs(
             block = f"ActiveState=active\nMainPID={sleeper.pid}\nStatusText={text}\n"
             return 0, f"{block}\n{block}", ""
 
-        router = _router.Router(run, "/nowhere", check_mode=True)
+        router = _router.Router(run, "/nowhere", check_mode=True, instance="edge")
         while _systemd.stamp_of(str(sleeper.pid)) is None:
             time.sleep(0.01)
         try:

@@ -95,7 +95,7 @@ def test_a_router_role_takes_the_workers_that_another_role_planned() -> None:
     made = plan({"router_port": 8090, "llama_cpp_models": {}}, planned=engines)
     assert made.problems == []
     assert _plan.table(made.data(), "gpu1")[0]["m"]["upstreams"] == [
-        {"url": "http://127.0.0.1:8080"}
+        {"url": "http://127.0.0.1:8080", "health": "/health"}
     ]
     assert "is used by router_port too" in str(plan({}, planned=engines).problems[0])
 
@@ -108,11 +108,11 @@ def test_replicas_of_one_route() -> None:
     assert made.problems == []
     assert [replica["host"] for replica in made.routes["m"]["replicas"]] == ["gpu1", "gpu2"]
     routes, elsewhere = _plan.table(made.data(), "gpu1")
-    assert routes["m"]["upstreams"] == [{"url": "http://127.0.0.1:18001"}]
+    assert [item["url"] for item in routes["m"]["upstreams"]] == ["http://127.0.0.1:18001"]
     assert elsewhere == []
 
 
-def test_a_router_cannot_reach_the_workers_of_other_hosts() -> None:
+def test_a_router_that_is_no_front_reaches_the_workers_of_its_host() -> None:
     made = _plan.make(
         [
             _plan.Host("gpu1", {"llama_cpp_models": {"m": {"port": 18001}}}, router=False),

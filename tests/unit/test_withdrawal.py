@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,29 +35,35 @@ def down(command: list[str], **dummy: object) -> tuple[int, str, str]:
     return 0, "ActiveState=inactive\n", ""
 
 
+def withdraw(*, check_mode: bool = False) -> dict[str, Any]:
+    router = _router.Router(down, None, check_mode, "router")
+    result: dict[str, Any] = router.withdraw(KEEP)
+    return result
+
+
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     assert os.geteuid() == 0, "the suite runs as root, as the README says"
-    monkeypatch.setattr(_router, "CONFIG", str(tmp_path / "router.json"))
+    monkeypatch.setattr(_router, "HOME", str(tmp_path))
     return tmp_path / "router.json"
 
 
 def test_only_what_goes_is_withdrawn(path: Path) -> None:
     path.write_text(json.dumps(CONFIG))
-    foretold = _router.withdraw(down, KEEP, check_mode=True)
+    foretold = withdraw(check_mode=True)
     assert json.loads(path.read_text()) == CONFIG
-    result = _router.withdraw(down, KEEP, check_mode=False)
+    result = withdraw()
     assert (result["action"], result["models"]) == ("reload", ["loses-one", "moves", "stays"])
     assert foretold == result
     left = json.loads(path.read_text())["models"]
     assert left["loses-one"]["upstreams"] == [{"url": "unix:///run/b"}]
     # Its worker comes back elsewhere: until the final phase the old route is as good as none.
     assert left["moves"] == CONFIG["models"]["moves"]  # type: ignore[index]
-    assert _router.withdraw(down, KEEP, check_mode=False)["changed"] is False
+    assert withdraw()["changed"] is False
 
 
 @pytest.mark.parametrize("text", [None, "", "{"])
 def test_a_router_without_a_configuration(path: Path, text: str | None) -> None:
     if text is not None:
         path.write_text(text)
-    assert _router.withdraw(down, KEEP, check_mode=False)["changed"] is False
+    assert withdraw()["changed"] is False

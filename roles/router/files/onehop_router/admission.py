@@ -104,14 +104,6 @@ def _judge(head: RequestHead, table: Table) -> Answer | Admission:
     return Admission(who, split, route, reads, coding, names.query)
 
 
-def _metrics(head: RequestHead, table: Table, who: Identity) -> Answer:
-    if not may_read_metrics(who, table.config):
-        raise Refusal("unknown_path", "This path is not served here.")
-    _read_only(head)
-    text, kind = table.metrics(head.first.get(b"accept", b"").decode("latin-1"))
-    return Answer(200, text, (("Content-Type", kind),))
-
-
 def _check_size(head: RequestHead, table: Table) -> None:
     limit = table.config.max_body_bytes
     if limit and head.length is not None and head.length > limit:
@@ -125,6 +117,14 @@ def _holds(admission: Admission, head: RequestHead) -> bool:
     """
     named = admission.path.segments[:2] == CREATE and len(admission.path.segments) > 2
     return not named and b"content-encoding" not in head.first
+
+
+def _metrics(head: RequestHead, table: Table, who: Identity) -> Answer:
+    if not may_read_metrics(who, table.config):
+        raise Refusal("unknown_path", "This path is not served here.")
+    _read_only(head)
+    text, kind = table.metrics(head.first.get(b"accept", b"").decode("latin-1"))
+    return Answer(200, text, (("Content-Type", kind),))
 
 
 def _read_only(head: RequestHead) -> None:

@@ -330,12 +330,12 @@ class ClientConnection(asyncio.Protocol):
         self._expect_body()
         size = sum(map(len, pieces))
         self._body_bytes += size
-        exchange.record.bytes_in = self._body_bytes
         self._turn_bytes += size
         if self._turn_bytes > MAX_TURN_BYTES and not self._held_turn:
             self._held_turn = True
             self._steer()
             asyncio.get_running_loop().call_soon(self._next_turn)
+        exchange.record.bytes_in = self._body_bytes
         limit = self._table.config.max_body_bytes
         if limit and self._body_bytes > limit:
             raise too_large(limit)
@@ -442,8 +442,8 @@ class ClientConnection(asyncio.Protocol):
             self._record = self._router.recorder.begin(None, self._request_id, self.peer)
         path = self._head.path if self._head is not None else ""
         body = render(refusal, path, self._request_id)
-        own = fields(refusal, path, self._request_id)
-        self._answer(refusal.status, body, own, f"refused:{refusal.code}")
+        headers = fields(refusal, path, self._request_id)
+        self._answer(refusal.status, body, headers, f"refused:{refusal.code}")
 
     def _answer(
         self,

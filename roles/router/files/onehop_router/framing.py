@@ -166,12 +166,11 @@ class RequestHead:
 
     `path` and `query` are raw; `query` is None without a '?'. `length` is the declared body
     length, 0 without a body, None for a chunked one; `sized` says whether it was declared in
-    figures, and the field that did so is in neither `fields` nor `first`. `client` is the name of
-    its key's holder, once admission knows it.
+    figures, and the field that did so is in neither `fields` nor `first`.
 
     Heads that differ in nothing but their length share `fields`, `first`, `connection`, and what
     others have made of them: `admitted` by admission, for one routing table, and `written` by
-    headers, for each target.
+    headers, for each target. `client` is the name of its key's holder, once admission knows it.
     """
 
     __slots__ = (
@@ -190,10 +189,10 @@ class RequestHead:
         self.keep_alive = version == b"1.1"
         self.expects_continue = False
         self.upgrade: bytes | None = None
-        self.client = ""
         self.sized = False
         self.admitted: dict[object, Any] = {}
         self.written: dict[tuple[object, ...], bytes] = {}
+        self.client = ""
         path, mark, query = target.decode("ascii").partition("?")
         self.path = path
         self.query = query if mark else None
@@ -201,6 +200,7 @@ class RequestHead:
     def again(self, length: int | None) -> RequestHead:
         """Another head like this one, as it was parsed, but with a body of another length."""
         head = RequestHead.__new__(RequestHead)
+        head.client = ""
         head.method = self.method
         head.version = self.version
         head.fields = self.fields
@@ -211,7 +211,6 @@ class RequestHead:
         head.keep_alive = self.keep_alive
         head.expects_continue = self.expects_continue
         head.upgrade = self.upgrade
-        head.client = ""
         head.sized = self.sized
         head.admitted = self.admitted
         head.written = self.written

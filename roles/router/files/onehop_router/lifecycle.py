@@ -44,11 +44,11 @@ class Serving(Protocol):
         `patient` is for when somebody else accepts already. Returns how many requests were cut.
         """
 
+    def reloaded(self, result: str) -> None:
+        """Count a reload: "success" or "failure"."""
+
     def answers(self) -> bool:
         """Whether all that serves is alive."""
-
-    def count_reload(self, result: str) -> None:
-        """A configuration was taken, "success", or not, "failure"."""
 
 
 class MainProcess:
@@ -139,7 +139,8 @@ class MainProcess:
                 # systemd waits for the end of a reload, whatever became of it.
                 log.exception("reload failed: internal error")
                 reply = Reply(problems=("internal error",))
-            serving.count_reload("failure" if reply.problems else "success")
+            if not reply.succeed:
+                serving.reloaded("failure" if reply.problems else "success")
             failed = "reload failed, old configuration: " if reply.problems else ""
             self._notifier.ready(failed + _status(self.config))
             return reply

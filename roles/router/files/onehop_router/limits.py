@@ -9,17 +9,32 @@ from typing import Protocol
 
 from .config import Config
 from .errors import Refusal
+from .shared import Shared
 
 
 class Gate:
-    """How many requests of one kind are under way, and how many may be; 0 is no limit."""
+    """How many requests of one kind are under way, and how many may be; 0 is no limit.
 
-    __slots__ = ("active", "maximum", "what")
+    `active` counts those of this process. Where there are several, `shared` has the count of all of
+    them in `slot`; two that let one in at the same moment may pass the limit by one each.
+    """
 
-    def __init__(self, what: str) -> None:
+    __slots__ = ("active", "maximum", "shared", "slot", "what")
+
+    def __init__(self, what: str, shared: Shared | None, name: str) -> None:
         self.what = what
         self.active = 0
         self.maximum = 0
+        self.shared = shared
+        self.slot = shared.slot(f"gate {name}", gauge=True) if shared is not None else 0
+
+    @property
+    def full(self) -> bool:
+        """Whether no other request may pass."""
+        if not self.maximum:
+            return False
+        active = self.active if self.shared is None else self.shared.total(self.slot)
+        return active >= self.maximum
 
 
 Gates = tuple[Gate, ...]
@@ -36,13 +51,18 @@ class Waiter(Protocol):
 
 
 class Limits:
-    """Counters over all requests. They outlive a reload; the maxima follow the configuration."""
+    """Counters over all requests. They outlive a reload; the maxima follow the configuration.
 
-    def __init__(self, now: Callable[[], float]) -> None:
+    `shared` is given where other processes count too. Bytes and places in the queue are each
+    process's own.
+    """
+
+    def __init__(self, now: Callable[[], float], shared: Shared | None = None) -> None:
+        self._shared = shared
         self.held_bytes = 0
         self.max_held_bytes = 0
         self._now = now
-        self._total = Gate("The router")
+        self._total = Gate("The router", shared, "total")
         self._models: dict[str, Gate] = {}
         self._clients: dict[str, Gate] = {}
         # Those who wait, longest first, with what they wait for and until when.
@@ -91,7 +111,7 @@ class Limits:
         Raises Refusal (429) where there is no place in the queue either.
         """
         if _full(gates) is None:
-            _take(gates)
+            _count(gates, 1)
             return True
         self.check(gates)
         self._waiting[waiter] = (gates, self._now() + self._wait_seconds)
@@ -99,8 +119,7 @@ class Limits:
 
     def leave(self, gates: Gates) -> None:
         """Give the slots back."""
-        for gate in gates:
-            gate.active -= 1
+        _count(gates, -1)
         if self._waiting:
             self._admit()
 
@@ -110,7 +129,9 @@ class Limits:
 
     def sweep(self, now: float) -> None:
         """Refuse those who have waited for too long. `now` is the loop's time in seconds."""
-        # Admission may skip some, but their time runs out in the order in which they came.
+        if self._shared is not None and self._waiting:
+            # Another process may have made room.
+            self._admit()
         overdue = [one for one, (dummy, end) in self._waiting.items() if now >= end]
         for waiter in overdue:
             if waiter in self._waiting:
@@ -148,11 +169,13 @@ class Limits:
         for waiter, (gates, dummy) in list(self._waiting.items()):
             if waiter in self._waiting and _full(gates) is None:
                 del self._waiting[waiter]
-                _take(gates)
+                _count(gates, 1)
                 waiter.admitted()
 
     def _gate(self, gates: dict[str, Gate], name: str, what: str) -> Gate:
-        return gates.setdefault(name, Gate(what))
+        if name not in gates:
+            gates[name] = Gate(what, self._shared, f"{what} {name}")
+        return gates[name]
 
 
 def _used(gates: dict[str, Gate], wanted: Container[str]) -> dict[str, Gate]:
@@ -162,18 +185,20 @@ def _used(gates: dict[str, Gate], wanted: Container[str]) -> dict[str, Gate]:
 def _full(gates: Gates) -> Gate | None:
     """The first gate that no other request may pass, or None."""
     for gate in gates:
-        if 0 < gate.maximum <= gate.active:
+        if gate.maximum and gate.full:
             return gate
     return None
 
 
-def _take(gates: Gates) -> None:
+def _count(gates: Gates, delta: int) -> None:
     for gate in gates:
-        gate.active += 1
+        gate.active += delta
+        if gate.shared is not None:
+            gate.shared.add(gate.slot, delta)
 
 
 def _busy(gate: Gate, *, queued: bool) -> Refusal:
-    busy = f"{gate.what} is busy with {gate.active} requests, as many as may be at once"
+    busy = f"{gate.what} is busy with {gate.maximum} requests, as many as may be at once"
     if queued:
         return Refusal("queue_full", f"{busy}, and the queue is full.")
     return Refusal("concurrency_limit", f"{busy}.")

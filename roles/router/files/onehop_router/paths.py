@@ -84,6 +84,7 @@ DEFAULT_ALLOWED_PATHS = (
     "/v1/models",
     "/v1/models/*",
     "/health",
+    "/liveness",
 )
 
 _ESCAPES = re.compile(r"%(?![0-9A-Fa-f]{2})")

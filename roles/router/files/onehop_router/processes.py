@@ -17,6 +17,7 @@ import socket
 import struct
 import sys
 from collections.abc import Callable
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any, Literal, NoReturn
 
@@ -88,7 +89,7 @@ class Processes:
         self._config = config
         self._sockets = sockets
         self._silent = silent
-        # The parent counts as well, in a column behind those of its children.
+        # A column each, and one for what the parent itself counts.
         self._shared = Shared(config.processes + 1)
         self._shared.take(config.processes)
         self._metrics = Metrics(self._shared)
@@ -149,8 +150,8 @@ class Processes:
         await gone
         return 0
 
-    def count_reload(self, result: str) -> None:
-        """See lifecycle.Serving."""
+    def reloaded(self, result: str) -> None:
+        """Count a reload."""
         self._metrics.add(("config_reloads", result))
 
     def answers(self) -> bool:
@@ -181,12 +182,17 @@ class Processes:
             connection.close()
             for process in self._running.values():
                 process.connection.close()
-            server = Server(self._config, self._sockets, self._shared)
-            _live(column, self._shared, server, Connection(theirs.detach()), self._silent)
+            make = partial(self._server, column)
+            _live(column, make, Connection(theirs.detach()), self._silent)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         theirs.close()
         self._running[column] = _Process(column, pid, connection, self._loop.time())
         self._loop.add_reader(connection.fileno(), self._hear, self._running[column])
+
+    def _server(self, column: int) -> Server:
+        """What a new child serves with."""
+        self._shared.take(column)
+        return Server(self._config, self._sockets, self._shared)
 
     # -- one child
 
@@ -218,8 +224,8 @@ class Processes:
 
     def _bury(self, process: _Process, status: int) -> None:
         column = process.column
-        self._shared.reap(column)
         del self._running[column]
+        self._shared.reap(column)
         self._loop.remove_reader(process.connection.fileno())
         process.connection.close()
         if process.answer is not None and not process.answer.done():
@@ -264,7 +270,10 @@ class Processes:
 
 
 def _live(
-    column: int, shared: Shared, server: Server, connection: Connection[Any, Any], silent: float
+    column: int,
+    make: Callable[[], Server],
+    connection: Connection[Any, Any],
+    silent: float,
 ) -> NoReturn:
     """Be a child. The parent's frames are below, so this never returns."""
     status = 1
@@ -275,9 +284,8 @@ def _live(
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         for handler in logging.getLogger().handlers:
             handler.setFormatter(logging.Formatter(f"process {column}: %(message)s"))
-        shared.take(column)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_Child(server, connection, silent).run())
+            runner.run(_Child(make(), connection, silent).run())
         status = 0
     except BaseException:
         log.exception("internal error")

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-from .usage import Ends, Tokens, ends_of
+from .usage import Ends, Tokens, readable_ends
 
 if TYPE_CHECKING:
     from .framing import RequestHead
@@ -111,6 +111,6 @@ class Record:
     def _keep_first(self, pieces: list[bytes]) -> None:
         self.first_byte = time.perf_counter()
         answer = self._answer
-        if answer is not None and 200 <= answer.status < 300 and not answer.encoded:
-            self._ends = ends_of(answer.kind)
+        if answer is not None and 200 <= answer.status < 300:
+            self._ends = readable_ends(answer.kind, coded=answer.coded)
         self.keep = self._ends.begin(pieces) if self._ends is not None else _nowhere

@@ -70,7 +70,7 @@ class Router:
         self.patience = 0.0
         self._loop = asyncio.get_running_loop()
         self.now = self._loop.time
-        self.limits = Limits(self.now)
+        self.limits = Limits(self.now, shared)
         self.verifier = Verifier()
         self.room = WaitingRoom()
         self.responses = ResponseMemory()
@@ -106,8 +106,8 @@ class Router:
         self._contexts = contexts
         table.metrics = self._metrics
         self.table = table
-        self.recorder.load(config)
         forget_heads()
+        self.recorder.load(config)
         self.watch.follow(table)
         self.room.follow(table.routes, config.max_held_requests)
         self.limits.configure(config)

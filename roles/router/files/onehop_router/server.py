@@ -89,8 +89,8 @@ class Server:
             log.warning("aborted %d request(s)", cut)
         return cut
 
-    def count_reload(self, result: str) -> None:
-        """See lifecycle.Serving."""
+    def reloaded(self, result: str) -> None:
+        """Count a reload."""
         self._running.recorder.reloaded(result)
 
     def answers(self) -> bool:

@@ -105,8 +105,10 @@ class Ends:
         self._end = b"".join((self._end, *pieces))[-KEPT_BYTES:]
 
 
-def ends_of(kind: bytes) -> Ends | None:
-    """What to keep of an answer of this Content-Type, or None where it is neither events nor JSON."""
+def readable_ends(kind: bytes, *, coded: bool) -> Ends | None:
+    """What to keep of an answer of this Content-Type, or None where it cannot be read."""
+    if coded:
+        return None
     if kind.startswith(b"application/json"):
         return Ends(events=False)
     return Ends(events=True) if kind.startswith(b"text/event-stream") else None
