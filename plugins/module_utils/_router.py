@@ -30,6 +30,8 @@ INSTANCES = ("router", "edge")
 HOME = "/etc/onehop"
 ENVIRONMENTS = "/opt/onehop/router"
 LISTENERS = "ONEHOP_LISTENERS"
+CONTROL = "/run/onehop-{}/control/control"
+"""Where a running instance is asked to reload: one that listens there can be succeeded."""
 
 _PATIENCE = 15
 """Seconds that a reload may take."""
@@ -50,10 +52,6 @@ def models(text):
     return sorted(json.loads(text.decode("utf-8"))["models"]) if text else []
 
 
-def _names(models):
-    return {name for key in models for name in [key] + models[key].get("aliases", [])}
-
-
 def _programs(pids):
     """What each process was started as."""
     found = []
@@ -66,6 +64,10 @@ def _programs(pids):
     return found
 
 
+def _names(models):
+    return {name for key in models for name in [key] + models[key].get("aliases", [])}
+
+
 class Router(object):
     """An instance's units, configuration and process. It is called as what it owns is."""
 
@@ -74,8 +76,6 @@ class Router(object):
         self.systemd = Systemd(run)
         self.instance = instance
         self.service, self.socket = "onehop-%s.service" % instance, "onehop-%s.socket" % instance
-        # Where a running router is asked to reload: one that listens there can be succeeded.
-        self.control = "/run/onehop-%s/control/control" % instance
         self.config_path = "%s/%s.json" % (HOME, instance)
         self.environment = environment
         self.check_mode = check_mode
@@ -131,7 +131,7 @@ class Router(object):
         if stamp_of(pid, LISTENERS) != listeners:
             return "start"
         if stamp_of(pid) != stamp:
-            return "succeed" if os.path.exists(self.control) else "restart"
+            return "succeed" if os.path.exists(CONTROL.format(self.instance)) else "restart"
         return "nothing" if fingerprint(config) in service["StatusText"] else "reload"
 
     def _act(self, action, config, stamp):
@@ -148,7 +148,7 @@ class Router(object):
                 self.systemd.do("restart", [self.service])
             else:
                 self._reload(config)
-                if stamp_of(self.systemd.show([self.service])[self.service]["MainPID"]) != stamp:
+                if stamp_of(self._show()["MainPID"]) != stamp:
                     raise RouterError(
                         "The router runs on with its old programs.\n" + self._last_words()
                     )
@@ -156,14 +156,11 @@ class Router(object):
             raise RouterError("%s\n%s" % (error, self._last_words())) from error
 
     def _prune(self):
-        """Remove environments that no instance of the router runs in, nor a stream's old process."""
+        """Remove environments that no instance of the router runs in any more, not even a stream."""
         units = [read("%s/onehop-%s.service" % (UNITS, name)) or b"" for name in INSTANCES]
         owned = Owned("router")
-        used = [
-            program
-            for name in INSTANCES
-            for program in _programs(self.systemd.processes("onehop-%s.service" % name))
-        ]
+        services = ["onehop-%s.service" % name for name in INSTANCES]
+        used = _programs([pid for name in services for pid in self.systemd.processes(name)])
         old = [
             path
             for path in owned.things["directories"]
@@ -207,7 +204,7 @@ class Router(object):
         }
         if changed and not self.check_mode:
             file.write()
-            if self.systemd.show([self.service])[self.service]["ActiveState"] == "active":
+            if self._show()["ActiveState"] == "active":
                 self._reload(file.content)
         return result
 
@@ -215,7 +212,7 @@ class Router(object):
         """Have the running router read its configuration, and wait until it says that it has."""
         self.systemd.do("reload", [self.service])
         end = time.monotonic() + _PATIENCE
-        while fingerprint(config) not in self._status():
+        while fingerprint(config) not in self._show()["StatusText"]:
             if time.monotonic() > end:
                 raise RouterError(
                     "The router did not take its new configuration and runs on with the old one.\n"
@@ -223,8 +220,8 @@ class Router(object):
                 )
             time.sleep(0.05)
 
-    def _status(self):
-        return self.systemd.show([self.service])[self.service]["StatusText"]
+    def _show(self):
+        return self.systemd.show([self.service])[self.service]
 
     def _last_words(self):
         """The router's last lines."""

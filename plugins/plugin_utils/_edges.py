@@ -162,6 +162,11 @@ def _as_router(
         "router_host": own["router_edge_host"] or _everywhere(own["router_edge_address"]),
         "router_port": own["router_edge_port"],
         "router_socket": None,
+        "router_tls": {
+            "certificate": "${cred:tls_certificate}",
+            "key": "${cred:tls_key}",
+            "client_ca": None,
+        },
         "router_models": {},
         "router_client_keys": {},
         "router_credentials": {
@@ -243,7 +248,6 @@ def config(
     return {
         **_router.config(edge["router"], routes),
         "client_keys": {front: {"keys": list(keys[front])} for front in edge["fronts"]},
-        "tls": {"certificate": "${cred:tls_certificate}", "key": "${cred:tls_key}"},
     }
 
 

@@ -184,14 +184,6 @@ def router_config(instance: str) -> str:
     return f"/etc/onehop/{instance}.json"
 
 
-def _run_directories(instance: str) -> tuple[str, str]:
-    """Below /run: where a router is asked to reload, and where its credentials are brought then.
-
-    Their parent is root's, so that no other directory can take the place of the second.
-    """
-    return f"onehop-{instance}/control", f"onehop-{instance}/credentials"
-
-
 def router(instance: str, spec: Mapping[str, Any], environment: str, listeners: str) -> str:
     """The service of an instance of the router.
 
@@ -204,8 +196,10 @@ def router(instance: str, spec: Mapping[str, Any], environment: str, listeners: 
     """
     program = [f"{environment}/bin/python", "-I", "-m"]
     run = [*program, "onehop_router", "--config", router_config(instance)]
-    directories = _run_directories(instance)
-    credentials = f"/run/{directories[1]}"
+    # Where it is asked to reload, and where its credentials are brought then. Their parent is root's,
+    # so that no other directory can take the place of the second.
+    places = (f"onehop-{instance}/control", f"onehop-{instance}/credentials")
+    credentials = f"/run/{places[1]}"
     pairs = [f"{name}={path}" for name, path in sorted(spec["router_credentials"].items())]
     bring = [*program, "onehop_router.credentials", credentials, spec["router_user"], *pairs]
     variables = {**spec["router_environment"], "ONEHOP_LISTENERS": listeners}
@@ -237,7 +231,7 @@ def router(instance: str, spec: Mapping[str, Any], environment: str, listeners: 
         "Group": spec["router_user"],
         "SupplementaryGroups": GROUP,
         "LoadCredential": _loads(spec["router_credentials"]),
-        "RuntimeDirectory": " ".join(directories),
+        "RuntimeDirectory": " ".join(places),
         "RuntimeDirectoryMode": "0700",
         "Environment": [Assignment(name, value) for name, value in sorted(variables.items())],
         "EnvironmentFile": [pattern(path) for path in spec["router_environment_files"]],

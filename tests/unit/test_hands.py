@@ -236,8 +236,7 @@ def test_what_a_running_router_needs(
             block = f"ActiveState=active\nMainPID={sleeper.pid}\nStatusText={text}\n"
             return 0, f"{block}\n{block}", ""
 
-        router = _router.Router(run, "/nowhere", check_mode=True, instance="router")
-        router.control = str(tmp_path / "control")
+        router = _router.Router(run, "/nowhere", check_mode=True, instance="edge")
         while _systemd.stamp_of(str(sleeper.pid)) is None:
             time.sleep(0.01)
         try:
