@@ -118,6 +118,7 @@ class Recorder:
     def sample(self, gauges: Iterable[tuple[Key, float]]) -> None:
         """Note what only this process knows, so that the others can show it too."""
         self.settle()
+        self.log.flush()
         for key, value in gauges:
             self.metrics.put(key, value)
         self.metrics.sample_process()
