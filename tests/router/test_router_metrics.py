@@ -21,12 +21,15 @@ from router_harness import (
     Running,
     Wire,
     backend,
+    children,
     get,
     model,
     post,
     process,
     router,
     run,
+    runs,
+    until,
 )
 
 from onehop_router.auth import ANYONE, Identity
@@ -47,6 +50,8 @@ KEYS = {
     "prometheus": {"keys": ["sk-metrics"], "models": [], "paths": ["/metrics"]},
     "root": {"keys": ["sk-root"], "paths": ["/**"]},
 }
+# Starts of Python, while this machine may be busy.
+STARTS = 60.0
 READER = "Authorization: Bearer sk-metrics"
 
 
@@ -432,3 +437,37 @@ def test_a_router_process_counts_and_writes_its_log_at_the_end(tmp_path):
                 assert {line["path"] for line in lines[1:]} == {"/metrics"}
 
     run(work())
+
+
+def test_several_processes_count_as_one_router_even_when_one_dies(config, systemd):
+    async def work():
+        async with backend() as engine:
+            path = config(processes=3, models={"m": model(engine.url)})
+            env = {"NOTIFY_SOCKET": systemd.path}
+            async with process("--config", str(path), listen=[systemd.tcp], env=env) as one:
+                await systemd.hear("READY=1")
+                front = Running(cast(Router, None), systemd.port)
+
+                async def ask(count: int) -> None:
+                    for answer in await asyncio.gather(
+                        *(front.ask(post(CHAT)) for dummy in range(count))
+                    ):
+                        assert answer.status == 200
+
+                await ask(60)
+                while (await scraped(front, "responses_total")).get(("m", "", "200")) != 60:
+                    await asyncio.sleep(0.01)
+                victim = children(one.process.pid)[0]
+                os.kill(victim, signal.SIGKILL)
+                await until(lambda: len(children(one.process.pid)) == 3 and not runs(victim))
+                await ask(20)
+                while (await scraped(front, "responses_total")).get(("m", "", "200")) != 80:
+                    await asyncio.sleep(0.01)
+                assert await scraped(front, "inflight_requests") == {("m",): 0}
+                one.signal(signal.SIGHUP)
+                # The parent reloads, once for all.
+                while not await scraped(front, "config_reloads_total"):
+                    await asyncio.sleep(0.01)
+                assert await scraped(front, "config_reloads_total") == {("success",): 1}
+
+    run(work(), STARTS)
