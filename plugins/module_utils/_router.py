@@ -52,20 +52,6 @@ def models(text):
     return sorted(json.loads(text.decode("utf-8"))["models"]) if text else []
 
 
-class RouterError(Exception):
-    """What went wrong, in words for the operator."""
-
-
-def fingerprint(text):
-    """How the router tells in its status which configuration it runs with."""
-    return "config " + hashlib.sha256(text).hexdigest()[:12]
-
-
-def models(text):
-    """The models that a configuration has routes to."""
-    return sorted(json.loads(text.decode("utf-8"))["models"]) if text else []
-
-
 def _programs(pids):
     """What each process was started as."""
     found = []
@@ -80,18 +66,6 @@ def _programs(pids):
 
 def _names(models):
     return {name for key in models for name in [key] + models[key].get("aliases", [])}
-
-
-def _programs(pids):
-    """What each process was started as."""
-    found = []
-    for pid in pids:
-        try:
-            with open("/proc/%s/cmdline" % pid) as file:
-                found.append(file.read().partition("\0")[0])
-        except OSError:
-            continue
-    return found
 
 
 class Router(object):

@@ -17,9 +17,11 @@ import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
-THREADS = 6
-LONGEST = 360.0
+THREADS = 4
+LONGEST = 600.0
 TOKENS = 24
+PAUSE = 0.2
+"""Seconds between two requests of a thread: the hosts share a machine with their controller."""
 
 
 class Count:
@@ -74,7 +76,7 @@ def main() -> None:
     def go_on(number: int) -> None:
         while time.monotonic() < end and not Path(stop).exists():
             ask(address, key, model, stream=number % 2 == 0, count=count)
-            time.sleep(0.05)
+            time.sleep(PAUSE)
 
     threads = [threading.Thread(target=go_on, args=(number,)) for number in range(THREADS)]
     for thread in threads:

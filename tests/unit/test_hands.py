@@ -221,12 +221,14 @@ def test_a_stamp_over_secrets_in_a_file(tmp_path: Path, monkeypatch: pytest.Monk
 )
 def test_what_a_running_router_needs(
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     process: dict[str, str],
     status: str,
     control: bool,
     wanted: str,
 ) -> None:
     """By a process of ours that stands in for the router's, with its environment."""
+    monkeypatch.setattr(_router, "CONTROL", str(tmp_path / "control"))
     if control:
         (tmp_path / "control").touch()
     text = status.format(_router.fingerprint(b"{}"))
