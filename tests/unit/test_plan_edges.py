@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.onehop.llm.plugins.action import router_config
 from ansible_collections.onehop.llm.plugins.plugin_utils import (
     _catalogue,
     _edges,
@@ -302,6 +303,27 @@ def test_an_edge_without_a_key_for_a_front_is_left_out() -> None:
     assert got.keyless == ["gpu2"]
     config = json.loads(got.rendered["files"][0]["content"])
     assert len(config["models"]["m"]["upstreams"]) == 1
+
+
+def test_what_is_said_of_models_out_of_reach() -> None:
+    gone = made(gpu(router_edge_enable=False), front())
+    (said,) = router_config._warnings("front", secrets(gone)[1])
+    assert said.startswith("front: the router has no route to m: ")
+    (said,) = router_config._warnings("front", secrets(made(gpu(), front()))[1])
+    assert said.endswith("Let a run reach both: --limit front,gpu1.")
+    given = {"gpu1": {"key": "k", "certificate": "c"}}
+    assert router_config._warnings("front", secrets(made(gpu(), front()), fetched=given)[1]) == []
+
+
+def test_what_may_stay_while_routes_are_withdrawn() -> None:
+    plan = made(both("gpu1"), gpu("gpu2"), front())
+    assert router_config._urls(router_config._routes(plan, "gpu1", "edge")) == {
+        "m": ["http://127.0.0.1:18001"]
+    }
+    assert router_config._urls(router_config._routes(plan, "gpu1", "router")) == {
+        "m": ["http://127.0.0.1:18001", "https://192.0.2.11:8443/route/m"]
+    }
+    assert router_config._routes(plan, "gpu2", "router") == {}
 
 
 def test_what_an_edge_needs_of_its_host() -> None:
