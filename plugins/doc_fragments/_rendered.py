@@ -37,6 +37,11 @@ options:
           stamp:
             description: Text put behind the unit's, with C({stamp}) in it.
             type: str
+          reloaded:
+            description: Keys of the unit that a reload brings, so that they are not in the stamp.
+            type: list
+            elements: str
+            default: []
           inputs:
             description: Texts that belong to the stamp beside the unit's own.
             type: list
@@ -80,6 +85,14 @@ options:
             description: Its mode.
             type: str
             default: '0644'
+          stamp:
+            description: What stands in its text for a stamp over it and O(rendered.files[].secrets).
+            type: str
+          secrets:
+            description: Files whose contents belong to the stamp.
+            type: list
+            elements: str
+            default: []
       secrets:
         description: Secrets, kept in files that only root and a group can read.
         type: list

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Make the container image of a real SGLang model gateway: ``gateway_image.py [OUT.tar]``, as root.
 
-``PYTHONPATH=molecule`` leads to the test hosts' package, of which it is a part. It prints the path of an archive in ``/var/cache/onehop/images`` (``ONEHOP_CACHE``) whose name
+``PYTHONPATH=molecule`` leads to the test hosts' package, of which it is a part. It prints the path of an
+archive in ``/var/cache/onehop/images`` (``ONEHOP_CACHE``) whose name
 changes with its recipe: made once in half a minute, then found at once. With OUT.tar it is copied
 there. ``podman load -i`` names the image NAME below, or as ``--name`` says.
 

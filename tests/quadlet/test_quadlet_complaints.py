@@ -38,7 +38,7 @@ def run(command: list[str]) -> tuple[int, str, str]:
         (
             "[Container]\nImage=docker.io/x:v1\nno key\n",
             [
-                'error loading "vllm-a.container", file contains line 3: “no key” which is not a '
+                'error loading "vllm-a.container", file contains line 3: \u201cno key\u201d which is not a '
                 "key-value pair, group, or comment"
             ],
         ),

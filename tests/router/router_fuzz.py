@@ -255,8 +255,8 @@ class Pipe(asyncio.Transport):
         assert not self.ended, "written after the end"
         self.written += data
 
-    def writelines(self, parts: Any) -> None:
-        self.write(b"".join(parts))
+    def writelines(self, list_of_data: Any) -> None:
+        self.write(b"".join(list_of_data))
 
     def write_eof(self) -> None:
         self.ended = True

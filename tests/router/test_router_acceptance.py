@@ -365,7 +365,8 @@ def test_07_a_large_upload_does_not_hold_up_streams():
                 listeners = [asyncio.create_task(listen(wire)) for wire in wires]
                 await upload(front)
                 await beat
-                assert all([await one for one in listeners])
+                heard = await asyncio.gather(*listeners)
+                assert all(heard)
 
     run(work())
     assert longest < 0.25

@@ -253,7 +253,7 @@ def test_openais_client(case, waits, heads):
                 with pytest.raises(openai.APIStatusError) as raised:
                     await send(client, case, "/chat/completions")
             error = raised.value
-            assert type(error) is case.openai
+            assert error.__class__ is case.openai
             assert (error.code, error.type, error.param) == (case.code, case.type, case.param)
             assert error.request_id
             # A head that is too long is refused before it is read.

@@ -42,6 +42,17 @@ def local(**routes: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def far(**keys: Any) -> dict[str, Any]:
+    return {"router_models": {"far": keys}}
+
+
+def client(**keys: Any) -> dict[str, Any]:
+    return {
+        "router_client_keys": {"a": {"credential": "k", **keys}},
+        "router_credentials": {"k": "/etc/k"},
+    }
+
+
 EVERYTHING = {
     "llama_cpp_models": {
         "m": {
@@ -174,9 +185,9 @@ def test_a_router_leaves_out_fallbacks_that_it_has_no_way_to() -> None:
     ({"router_models": {"far": {"url": "https://x", "key": "/etc/k"}}}, "router_models.far.certificate: is missing"),
     ({"router_models": {"far": {"url": "https://x", "ca": "${cred:no}"}}}, "router_models.far.ca: refers to"),
     ({"router_models": {"far": {"url": "https://x", "ca": "relative"}}}, "router_models.far.ca = 'relative': is neither an absolute path nor a credential"),
-    ({"router_models": {"far": {"upstreams": [{"url": "http://x", "headers": {"Authorization": "Bearer s3cret"}}]}}}, "router_models.far.upstreams[0].headers.Authorization: holds a secret in plain text"),
+    (far(upstreams=[{"url": "http://x", "headers": {"Authorization": "Bearer s3cret"}}]), "router_models.far.upstreams[0].headers.Authorization: holds a secret in plain text"),
     ({"router_models": {"far": {"url": "http://x", "aliases": ["far"]}}}, "router_models.far.aliases = 'far': names a model of its own"),
-    ({"router_client_keys": {"a": {"credential": "k", "next_credential": "l"}}, "router_credentials": {"k": "/etc/k"}}, "router_client_keys.a.next_credential = 'l': is not one of router_credentials"),
+    (client(next_credential="l"), "router_client_keys.a.next_credential = 'l': is not one of router_credentials"),
 ])  # fmt: skip
 def test_a_mistake_is_named(variables: dict[str, Any], sentence: str) -> None:
     found = wrong(variables)

@@ -141,7 +141,7 @@ group 'Container' in $file" >&2
         status=1
     elif ! grep -q "^[[]Container]" "$file"; then
         echo "quadlet-generator[7]: No files parsed from [$QUADLET_UNIT_DIRS]" >&2
-        echo "quadlet-generator[7]: error loading \\"$file\\", file contains line 1: “x” which is \
+        echo "quadlet-generator[7]: error loading \\"$file\\", file contains line 1: \u201cx\u201d which is \
 not a key-value pair, group, or comment" >&2
         status=1
     else
@@ -200,7 +200,7 @@ def test_quadlets_are_shown_to_their_generator_and_what_it_makes_to_systemd() ->
 def test_whatever_a_generator_that_fails_says_is_told() -> None:
     host = Generating()
     assert unit_set(host, [unit("vllm-x.service", content="x\n")]).problems() == [
-        'error loading "vllm-x.container", file contains line 1: “x” which is not a key-value pair, '
+        'error loading "vllm-x.container", file contains line 1: \u201cx\u201d which is not a key-value pair, '
         "group, or comment",
     ]
     (said,) = unit_set(host, [unit("silent.service")]).problems()

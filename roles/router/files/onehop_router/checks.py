@@ -15,10 +15,10 @@ from typing import NamedTuple
 from .cards import read_facts
 from .config import UpstreamConfig
 from .course import LOADING
-from .headers import AnswerHead
+from .headers import AnswerHead, Fields
 from .health import Health
 from .routing import Table, Target
-from .upstream import Fields, UpstreamConnection
+from .upstream import UpstreamConnection
 from .urls import UpstreamUrl
 
 log = logging.getLogger("onehop_router")

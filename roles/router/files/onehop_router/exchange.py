@@ -16,11 +16,10 @@ from .course import LOADING, Verdict, judge, repeatable
 from .dispatch import Client, Dispatch
 from .errors import Refusal, render_event
 from .framing import RequestHead
-from .headers import AnswerHead, AnswerWriter, write_informational
+from .headers import AnswerHead, AnswerWriter, Fields, write_informational
 from .limits import Limits
 from .record import Record
 from .routing import Table
-from .upstream import Fields
 
 log = logging.getLogger("onehop_router")
 

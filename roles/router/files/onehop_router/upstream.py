@@ -12,8 +12,7 @@ from typing import Protocol, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-from .headers import AnswerHead
-from .headers import Fields as Fields
+from .headers import AnswerHead, Fields
 
 # Below this, copying costs less than a system call with several buffers.
 JOIN_BYTES = 16384
