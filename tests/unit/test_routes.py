@@ -185,7 +185,7 @@ def test_a_router_leaves_out_fallbacks_that_it_has_no_way_to() -> None:
     ({"router_models": {"far": {"url": "https://x", "key": "/etc/k"}}}, "router_models.far.certificate: is missing"),
     ({"router_models": {"far": {"url": "https://x", "ca": "${cred:no}"}}}, "router_models.far.ca: refers to"),
     ({"router_models": {"far": {"url": "https://x", "ca": "relative"}}}, "router_models.far.ca = 'relative': is neither an absolute path nor a credential"),
-    (far(upstreams=[{"url": "http://x", "headers": {"Authorization": "Bearer s3cret"}}]), "router_models.far.upstreams[0].headers.Authorization: holds a secret in plain text"),
+    (far(upstreams=[{"url": "http://x", "headers": {"Authorization": "Bearer s3cret"}}]), "upstreams[0].headers.Authorization: holds a secret in plain text"),
     ({"router_models": {"far": {"url": "http://x", "aliases": ["far"]}}}, "router_models.far.aliases = 'far': names a model of its own"),
     (client(next_credential="l"), "router_client_keys.a.next_credential = 'l': is not one of router_credentials"),
 ])  # fmt: skip
