@@ -25,7 +25,11 @@ from ansible_collections.onehop.llm.plugins.plugin_utils import (
     _workers,
 )
 from ansible_collections.onehop.llm.plugins.plugin_utils._catalogue import ENGINES
-from ansible_collections.onehop.llm.plugins.plugin_utils._problems import Problem, Problems
+from ansible_collections.onehop.llm.plugins.plugin_utils._problems import (
+    Problem,
+    Problems,
+    sentences,
+)
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,7 @@ def make(hosts: Iterable[Host], *, complete: bool = True) -> Plan:
         read.append((host, problems))
     _add_routes(plan, {host.name: problems for host, problems in read})
     _edges.add(plan.hosts, read, complete=complete)
+    warned: list[Problem] = []
     for host, problems in read:
         router = plan.hosts[host.name]["router"]
         if complete:
@@ -97,7 +102,9 @@ def make(hosts: Iterable[Host], *, complete: bool = True) -> Plan:
         if complete and router and router["router_enable"]:
             _router.check(router, plan.routes, problems)
         plan.problems += problems.found
+        warned += problems.warned
         plan.warnings += _shared_devices(host.name, plan.hosts[host.name])
+    plan.warnings += sentences(warned)
     plan.problems.sort()
     return plan
 

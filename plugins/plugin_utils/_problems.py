@@ -47,11 +47,20 @@ class Problems:
     def __init__(self, host: str) -> None:
         self.host = host
         self.found: list[Problem] = []
+        self.warned: list[Problem] = []
+        """What may be meant so, and yet is worth a look."""
 
     def add(self, variable: str, wrong: str, mend: str, *value: object) -> None:
         """Note one problem; give the value (as a fourth argument) where it may be shown."""
+        self.found.append(self._problem(variable, wrong, mend, value))
+
+    def warn(self, variable: str, wrong: str, mend: str, *value: object) -> None:
+        """Note what may work: it is said, and stops nothing."""
+        self.warned.append(self._problem(variable, wrong, mend, value))
+
+    def _problem(self, variable: str, wrong: str, mend: str, value: tuple[object, ...]) -> Problem:
         shown = show(value[0]) if value else None
-        self.found.append(Problem(self.host, variable, wrong.rstrip("."), mend.rstrip("."), shown))
+        return Problem(self.host, variable, wrong.rstrip("."), mend.rstrip("."), shown)
 
 
 def sentences(problems: Iterable[Problem]) -> list[str]:
