@@ -18,7 +18,6 @@ import tarfile
 from ansible_collections.onehop.llm.plugins.module_utils._user_manager import UserSystemd, runs
 
 _LINES = 10
-_CGROUPS = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified")
 
 
 class Images(object):
@@ -65,7 +64,7 @@ class Images(object):
         shown = self.manager.show([unit])[unit]
         said = self.manager.journal(unit, shown.get("InvocationID"), _LINES)
         if shown["ActiveState"] in ("active", "activating", "deactivating"):
-            return {"state": "fetching", "said": said, "bytes": self._written(unit)}
+            return {"state": "fetching", "said": said, "bytes": self.manager.written(unit)}
         if shown["ActiveState"] == "failed":
             # It stays so until the next attempt, for it may be looked at again.
             return {"state": "failed", "said": said, "bytes": 0}
@@ -83,20 +82,6 @@ class Images(object):
         if status != 0:
             return {"state": "failed", "said": [err.strip()], "bytes": 0}
         return {"state": "done", "said": said, "bytes": 0}
-
-    def _written(self, unit):
-        """Bytes that the unit's processes have written so far; 0 where that cannot be told."""
-        command = ["systemctl"] + list(self.manager.scope)
-        dummy, out, dummy_err = self.run(
-            command + ["show", "--property=ControlGroup", "--value", unit]
-        )
-        total = 0
-        for root in _CGROUPS:
-            for pid in _lines("%s%s/cgroup.procs" % (root, out.strip())):
-                for line in _lines("/proc/%s/io" % pid):
-                    if line.startswith("wchar:"):
-                        total += int(line.split()[1])
-        return total
 
 
 def unit_of(reference):
@@ -119,11 +104,3 @@ def is_oci(path):
             if os.path.normpath(member.name) == "manifest.json" or number > 1000:
                 return False
     return False
-
-
-def _lines(path):
-    try:
-        with open(path) as file:
-            return file.read().split("\n")
-    except OSError:
-        return []

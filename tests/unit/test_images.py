@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.onehop.llm.plugins.module_utils import _images, _user_manager
+from ansible_collections.onehop.llm.plugins.module_utils import _images, _systemd, _user_manager
 from ansible_collections.onehop.llm.plugins.module_utils._systemd import PROPERTIES
 
 TAGGED = "docker.io/vllm/vllm-openai:v0.33.0"
@@ -180,7 +180,7 @@ def test_while_an_image_is_fetched(
     group = tmp_path / "user.slice" / "x.service"
     group.mkdir(parents=True)
     (group / "cgroup.procs").write_text("self\nnobody\n")
-    monkeypatch.setattr(_images, "_CGROUPS", (str(tmp_path),))
+    monkeypatch.setattr(_systemd, "CGROUPS", (str(tmp_path),))
     report = images(host).look(TAGGED, None)
     assert (report["state"], report["said"]) == ("fetching", ["Copying blob sha256:0123"])
     # It read what this very process has written.
