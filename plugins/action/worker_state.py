@@ -9,9 +9,9 @@ from typing import Any
 
 from ansible.utils.display import Display
 
-from ansible_collections.onehop.llm.plugins.module_utils._signatures import excerpt
 from ansible_collections.onehop.llm.plugins.plugin_utils import _diagnoses
 from ansible_collections.onehop.llm.plugins.plugin_utils._controller import Action
+from ansible_collections.onehop.llm.plugins.plugin_utils._finding import excerpt
 from ansible_collections.onehop.llm.plugins.plugin_utils._telling import Teller
 
 display = Display()

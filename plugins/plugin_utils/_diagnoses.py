@@ -13,8 +13,11 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from ansible_collections.onehop.llm.plugins.module_utils import _signatures
-from ansible_collections.onehop.llm.plugins.plugin_utils import _progress, _signature_table
+from ansible_collections.onehop.llm.plugins.plugin_utils import (
+    _finding,
+    _progress,
+    _signature_table,
+)
 from ansible_collections.onehop.llm.plugins.plugin_utils._catalogue import ENGINES
 
 PAGE = "docs/diagnoses.md"
@@ -36,14 +39,14 @@ class Diagnosis:
 
 def diagnosis(unit: str, report: Mapping[str, Any]) -> Diagnosis | None:
     """What is known to be behind a failed unit's report."""
-    found = _signatures.finding(_rows(), report)
+    found = _finding.finding(_rows(), report)
     if found is None:
         return None
     words = names(unit)
     return Diagnosis(
         found["row"]["id"],
-        _signatures.cause(found, words),
-        _signatures.mend(found, words),
+        _finding.cause(found, words),
+        _finding.mend(found, words),
         found["line"],
     )
 
@@ -57,21 +60,21 @@ def names(unit: str) -> dict[str, str]:
     """How the inventory calls what a unit serves."""
     mine = [engine for engine in ENGINES.values() if unit.startswith(f"{engine.prefix}-")]
     role = mine[0].role if mine else None
-    found: dict[str, str] = _signatures.names(role, unit, _signature_table.VARIABLES)
+    found: dict[str, str] = _finding.names(role, unit, _signature_table.VARIABLES)
     return found
 
 
 def explain(unit: str, report: Mapping[str, Any]) -> str:
     """A unit that is not ready: what it was at and for how long, cause and mend, its last lines."""
     known = diagnosis(unit, report)
-    last = _signatures.excerpt(report["journal"], LINES)
+    last = _finding.excerpt(report["journal"], LINES)
     told = f"{unit} is not ready: {report['state']}, result {report['result']}, exit status "
     told += f"{report['exit_status']}."
     told += _at(unit, report)
     if known:
         told += f" Likely {known.cause}. {known.mend} ({PAGE}#{known.id})"
         if known.line and not any(known.line[:100] in line for line in last):
-            told += f" It said:\n    {known.line[: _signatures.SHOWN]}\n "
+            told += f" It said:\n    {known.line[: _finding.SHOWN]}\n "
     said = "".join(f"\n    {line}" for line in last) or "\n    (nothing)"
     return f"{told} Its last words:{said}"
 

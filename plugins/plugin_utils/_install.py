@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.onehop.llm.plugins.plugin_utils import (
@@ -34,6 +34,8 @@ USER_UNITS = "/etc/systemd/user"
 """Where drop-ins of users' units are."""
 OPERATOR = "/usr/local/bin/onehop"
 """The command for operators."""
+LIBRARY = "/opt/onehop/lib"
+"""What that command needs."""
 
 KINDS = ("ports", "files", "accounts", "pythons", "devices", "podman", "copies")
 """What a host may need."""
@@ -213,6 +215,8 @@ class Programs:
     wait_ready: str
     operator: str
     with_secrets: str
+    library: Mapping[str, str] = field(default_factory=dict)
+    """What the operator's command needs, by the file's name."""
 
 
 def workers(
@@ -235,6 +239,10 @@ def workers(
         "files": [
             {"path": _service.WAIT_READY, "content": programs.wait_ready, "mode": "0755"},
             {"path": OPERATOR, "content": programs.operator, "mode": "0755"},
+            *(
+                {"path": f"{LIBRARY}/{name}", "content": text, "mode": "0644"}
+                for name, text in programs.library.items()
+            ),
         ],
         "directories": [],
     }

@@ -14,7 +14,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ansible_collections.onehop.llm.plugins.module_utils._signatures import tidy
+from ansible_collections.onehop.llm.plugins.plugin_utils._finding import tidy
 
 STARTING = "starting the engine"
 PULLING = "pulling"

@@ -47,7 +47,7 @@ _KEYS = (
 
 
 def rows() -> list[dict[str, Any]]:
-    """What ``module_utils/_signatures.py`` reads."""
+    """What ``_finding.py`` reads."""
     return [{key: getattr(row, key) for key in _KEYS} for row in SIGNATURES]
 
 

@@ -18,10 +18,10 @@ from typing import Any
 
 import yaml
 
-from ansible_collections.onehop.llm.plugins.module_utils import _signatures
 from ansible_collections.onehop.llm.plugins.plugin_utils import (
     _catalogue,
     _edges,
+    _finding,
     _gpu_host,
     _router,
     _signature_table,
@@ -174,16 +174,18 @@ def entry(row: Signature) -> str:
     """One signature."""
     texts = {"cause": row.cause, "mend": row.mend, "mends": {}}
     told = {row.role: texts} | {role: {**texts, "mend": mend} for role, mend in row.mends.items()}
+    matches = [re.search(one, line) for line in row.example.split("\n") for one in row.patterns]
+    caught = next(match.groups("") for match in matches if match)
     lines = [f"\n### {row.id}\n", "```", *row.example.split("\n"), "```", ""]
     for role, said in told.items():
         unit = f"{role.replace('_', '-')}-NAME.service"
-        found = {"row": said, "groups": ("…",) * 4}
-        words = _signatures.names(role, unit, {})
+        found = {"row": said, "groups": caught}
+        words = _finding.names(role, unit, {})
         if role == row.role:
-            lines.append(f"Likely {_signatures.cause(found, words)}.")
+            lines.append(f"Likely {_finding.cause(found, words)}.")
             lines.append("")
         whose = f"{_catalogue.ENGINES[role].title}: " if len(told) > 1 else ""
-        lines.append(f"- {whose}{_signatures.mend(found, words)}")
+        lines.append(f"- {whose}{_finding.mend(found, words)}")
     return "\n".join(lines) + "\n"
 
 

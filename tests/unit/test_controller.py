@@ -88,6 +88,29 @@ def test_status_table() -> None:
     ]
 
 
+def test_status_of_units_that_failed() -> None:
+    """The table stays narrow: a name in it, and the rest below."""
+    unit = {"state": "active", "detail": "running", "current": True, "restarts": 0, "since": "Fri"}
+    well = {**unit, "unit": "vllm-a.service", "result": "success", "exit_status": 0, "journal": []}
+    oom = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 50.00 MiB."
+    again = {**well, "unit": "vllm-b.service", "restarts": 3, "journal": [oom]}
+    gone = {**well, "unit": "vllm-c.service", "state": "failed", "result": "oom-kill"}
+    odd = {**well, "unit": "vllm-d.service", "result": "exit-code", "exit_status": 1}
+    lines = status_table({"h": [well, again, gone, {**odd, "journal": ["nobody knows"]}]})
+    assert [line.split()[-1] for line in lines[:5]] == [
+        "ERROR",
+        "Fri",
+        "gpu-memory",
+        "host-memory",
+        "unknown",
+    ]
+    assert lines[5] == ""
+    assert lines[6].startswith("h vllm-b.service: likely there is not enough memory on the GPU. ")
+    assert "vllm_models.b.settings.gpu-memory-utilization" in lines[6]
+    assert lines[8] == "h vllm-d.service: nobody knows"
+    assert max(len(line) for line in lines[:5]) < 100
+
+
 @pytest.mark.parametrize(
     ("groups", "workers", "routers"),
     [

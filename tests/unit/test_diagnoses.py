@@ -10,8 +10,11 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.onehop.llm.plugins.module_utils import _signatures
-from ansible_collections.onehop.llm.plugins.plugin_utils import _diagnoses, _signature_table
+from ansible_collections.onehop.llm.plugins.plugin_utils import (
+    _diagnoses,
+    _finding,
+    _signature_table,
+)
 from ansible_collections.onehop.llm.plugins.plugin_utils._signature import Signature
 
 from .signature_cases import CASES, CORE, HARMLESS, LLAMA, SGLANG, VLLM, Case
@@ -87,9 +90,9 @@ def test_a_row_is_whole(row: Signature) -> None:
     assert any(re.search(pattern, line) for pattern in row.patterns for line in lines)
     assert row.cause and row.mend.endswith(".") and not row.cause.endswith(".")
     for role in ("vllm", "sglang", "llama_cpp", None):
-        words = _signatures.names(role, f"{(role or 'x').replace('_', '-')}-a.service", {})
+        words = _finding.names(role, f"{(role or 'x').replace('_', '-')}-a.service", {})
         found = {"row": {"cause": row.cause, "mend": row.mend, "mends": row.mends}, "groups": ()}
-        for text in (_signatures.cause(found, words), _signatures.mend(found, words)):
+        for text in (_finding.cause(found, words), _finding.mend(found, words)):
             assert "--" not in text.replace("--output", "").replace("--help", ""), text
 
 
@@ -157,7 +160,7 @@ def test_a_whole_tail_is_explained_and_shortened() -> None:
     assert "torch.OutOfMemoryError: CUDA out of memory" in said
     assert "^^^^" not in said and "sys.exit(main())" not in said and "\x1b" not in said
     assert "0% Completed" not in said
-    assert max(len(line) for line in said.split("\n")[1:]) <= _signatures.SHOWN + 4
+    assert max(len(line) for line in said.split("\n")[1:]) <= _finding.SHOWN + 4
 
 
 def test_the_line_that_tells_is_shown_also_where_it_is_far_up() -> None:
@@ -200,7 +203,7 @@ def test_the_table_goes_to_hosts_as_it_is() -> None:
     table = json.loads(_signature_table.for_hosts())
     assert [row["id"] for row in table["rows"]] == [row.id for row in _signature_table.SIGNATURES]
     for case in CASES:
-        found = _signatures.finding(table["rows"], report(*case.journal.split("\n")))
+        found = _finding.finding(table["rows"], report(*case.journal.split("\n")))
         assert found and found["row"]["id"] == case.id
 
 
@@ -213,4 +216,4 @@ def test_the_table_goes_to_hosts_as_it_is() -> None:
     ],
 )
 def test_lines_are_tidied(lines: list[str], kept: list[str]) -> None:
-    assert _signatures.tidy(lines) == kept
+    assert _finding.tidy(lines) == kept

@@ -2,15 +2,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Finds what is behind a failure: signatures, which are data, held against a journal's lines.
 
-It knows no engine. The rows are made by ``plugin_utils/_signature_table.py``; the controller uses
-them from there, and a host from ``/opt/onehop/lib/signatures.json``, where the operator's command
-reads them together with this file.
+The rows are those of ``_signature_table.py``. This file and they also go to hosts, to
+``/opt/onehop/lib``, where ``onehop ENGINE why`` reads them. So it needs no more than Python 3.8 and
+its standard library.
 
 A report is a dictionary with ``journal`` (lines), ``result`` (systemd's word for how the unit
 ended) and ``exit_status`` (the status of its main process, or its signal where the result is
 ``signal`` or ``core-dump``).
 
-Standard library only; this module util is private to the collection.
+This plugin util is private to the collection.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ def names(role: str | None, unit: str, known: Mapping[str, str]) -> dict[str, st
     prefix = (role or "").replace("_", "-") + "-"
     if not role or not stem.startswith(prefix):
         return {"role": role or "ROLE", "model": "the model", "settings": "its settings"}
-    model = known.get(stem) or "%s_models.%s" % (role, stem[len(prefix) :])
+    model = known.get(stem) or f"{role}_models.{stem[len(prefix) :]}"
     return {"role": role, "model": model, "settings": model + ".settings"}
 
 
@@ -156,4 +156,4 @@ def mend(found: Mapping[str, Any], words: Mapping[str, str]) -> str:
 
 def _filled(text: str, found: Mapping[str, Any], words: Mapping[str, str]) -> str:
     groups = [group[:200] for group in found["groups"]] + [""] * 4
-    return text.format(*groups, **words)
+    return re.sub(r" \(\s*\)", "", text.format(*groups, **words))
