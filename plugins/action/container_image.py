@@ -34,7 +34,9 @@ class ActionModule(Action):
             seen = self.ask({**arguments, "phase": "watch"}, task_vars)
             if seen.get("failed"):
                 return result | seen
-            reports.update(seen["reports"])
+            for name, report in seen["reports"].items():
+                # Only the first look asks how large it is.
+                reports[name] = {"total": reports.get(name, {}).get("total", 0), **report}
             for name in seen["images"]:
                 reports.pop(name, None)
             failed = {name: one for name, one in reports.items() if one["state"] == "failed"}

@@ -85,10 +85,11 @@ class Teller:
 
     def _image(self, now: float, name: str, report: Mapping[str, Any]) -> str:
         stage = _progress.look(report["said"]) or Stage(_progress.PULLING)
-        got, total = int(report.get("bytes") or 0), int(report.get("total") or 0)
-        if total:
+        fetched, total = int(report.get("fetched") or 0), int(report.get("total") or 0)
+        got = fetched or int(report.get("bytes") or 0)
+        if total and fetched:
             stage = Stage(_progress.PULLING, done=min(got, total), total=total, pieces=True)
-            said = f"{stage.phase} {min(99, 100 * got // total)} %"
+            said = f"{stage.phase} {100 * got // total} %" if got < total else "unpacking"
         else:
             said = _progress.PULLING + (f", {got / 1e9:.1f} GB so far" if got else "")
         sign = (got // 10**6, tuple(report["said"][-1:]))

@@ -238,7 +238,13 @@ def test_a_download_without_a_bar_is_told_by_what_was_written() -> None:
 
 
 def image(*said: str, got: int = 0, total: int = 0) -> dict[str, Any]:
-    return {"state": "fetching", "said": list(said), "bytes": got, "total": total}
+    return {
+        "state": "fetching",
+        "said": list(said),
+        "bytes": 3 * got,
+        "fetched": got,
+        "total": total,
+    }
 
 
 def test_images() -> None:
@@ -249,4 +255,5 @@ def test_images() -> None:
     )
     told = Teller().images(0, {name: image(got=43 * 10**8, total=10**10)})
     assert told == f"{name}: pulling 43 % (0 s)"
+    assert Teller().images(0, {name: image(got=9, total=9)}) == f"{name}: unpacking (0 s)"
     assert Teller().images(0, {name: {**image(), "state": "done"}}) is None
