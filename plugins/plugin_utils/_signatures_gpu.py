@@ -62,6 +62,7 @@ ROWS = (
         cause="the host's driver is too old for the image's CUDA",
         mend="Update the host's driver, or use an image for an older CUDA: {role}_tag.",
         mends={"llama_cpp": "Update the host's driver, or use a build for an older CUDA."},
+        rank=CLOSE,
     ),
     Signature(
         id="driver-mixed",
@@ -78,6 +79,7 @@ ROWS = (
         mend="Reboot the host after a driver's update, and make its CDI spec anew (nvidia-ctk cdi "
         "generate). Where the image brings libraries of its own, set {model}.environment."
         "LD_LIBRARY_PATH to /usr/local/nvidia/lib64.",
+        rank=CLOSE,
     ),
     Signature(
         id="fabric-manager",
@@ -88,6 +90,7 @@ ROWS = (
         patterns=(r"Error 802: system not yet initialized",),
         cause="the GPUs' switch is not set up",
         mend="Start nvidia-fabricmanager, in the driver's own version, and have it start at boot.",
+        rank=CLOSE,
     ),
     Signature(
         id="card-not-built-for",
@@ -131,6 +134,7 @@ ROWS = (
         cause="the container may not open the GPU's device nodes",
         mend="With SELinux: setsebool -P container_use_devices on. Otherwise the nodes are closed to "
         "others (ls -l /dev/nvidia*): NVreg_DeviceFileMode=0666 for the driver's module opens them.",
+        rank=CLOSE,
     ),
     Signature(
         id="ecc",
@@ -260,7 +264,7 @@ ROWS = (
         patterns=(
             r"previous compilation failed, leading to a corr",
             r"failed to get the hash of the compiled graph",
-            r"\S*(?:/flashinfer/|/\.cache/|cached_ops|torch_extensions|/triton/|torch_compile_cache)\S*: "
+            r"(?<!\S)\S{0,300}?(?:/flashinfer/|/\.cache/|cached_ops|torch_extensions|/triton/|torch_compile_cache)\S{0,300}: "
             r"(?:undefined symbol|file too short|invalid ELF header)",
         ),
         cause="kernels that were compiled before are damaged, or of another version",

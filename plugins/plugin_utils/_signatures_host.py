@@ -8,7 +8,6 @@ This plugin util is private to the collection.
 from __future__ import annotations
 
 from ansible_collections.onehop.llm.plugins.plugin_utils._signature import (
-    CERTAIN,
     CLOSE,
     EFFECT,
     GENERIC,
@@ -65,7 +64,7 @@ ROWS = (
         ),
         patterns=(
             r"Repository Not Found for url: (\S+?)\.?$",
-            r"(\S+) is not a local folder and is not a valid model identifier",
+            r"(?<!\S)(\S+) is not a local folder and is not a valid model identifier",
             r"Revision Not Found for url: (\S+?)\.?$",
         ),
         cause="the hub has no such model or revision, or hides it from who has no token ({0})",
@@ -122,7 +121,6 @@ ROWS = (
             r"CAS service error",
             r"An error occurred while downloading using `hf_transfer`",
             r"'hf_transfer' package is not available",
-            r"hf_xet\S* .*(?:error|failed)",
         ),
         cause="one of the hub's faster ways of transfer fails on this host",
         mend="Set HF_HUB_DISABLE_XET=1 in {role}_environment, and with older images "
@@ -174,7 +172,7 @@ ROWS = (
         ),
         cause="the disk has no room for the next file of the weights ({0})",
         mend="Make room where {role}_cache_dir lies, or move it.",
-        rank=CERTAIN,
+        rank=LIKELY,
     ),
     Signature(
         id="permission",
@@ -220,7 +218,7 @@ ROWS = (
         example="OSError: [Errno 98] Address already in use",
         patterns=(
             r"(?i)couldn't bind|address already in use",
-            r"(?i)bind\w* .*failed",
+            r"(?i)(?:cannot|failed to) bind (?:to )?(?:address|port|socket|\S+:\d+)",
             r"EADDRINUSE",
             r"Port (?:\d+ )?is already in use",
             r"rootlessport .*already",

@@ -42,7 +42,7 @@ ROWS = (
         ),
         patterns=(
             r"Free memory on device .* on startup is less than",
-            r"The memory capacity is unbalanced\. Some GPUs may be occupied by other processes",
+            r"Error: The memory capacity is unbalanced\. Some GPUs may be occupied by other processes",
         ),
         cause="other processes hold memory of the GPU",
         mend=f"Lower {_SHARE}, or give the model another GPU: {{model}}.devices. nvidia-smi shows who "

@@ -162,7 +162,7 @@ ROWS = (
             "dtypes: [torch.float16]"
         ),
         patterns=(
-            r"(\S+) is not supported for quantization method (\S+)\. Supported dtypes: (.+)",
+            r"(?<!\S)(\S+) is not supported for quantization method (\S+)\. Supported dtypes: (.+)",
         ),
         cause="{1} cannot reckon in {0}, only in {2}",
         mend="Set {settings}.dtype to float16.",
@@ -241,7 +241,7 @@ ROWS = (
         patterns=(
             r"Model architectures \[([^\]]*)\] are not supported for now",
             r"has model type `?(\w+)`? but Transformers does not recognize this architecture",
-            r"(\w+) has no (?:vLLM|SGLang|SGlang) implementation and the Transformers "
+            r"\b(\w+) has no (?:vLLM|SGLang|SGlang) implementation and the Transformers "
             r"implementation is not compatible",
         ),
         cause="the engine of this version does not know the architecture {0}",
@@ -290,7 +290,7 @@ ROWS = (
         patterns=(
             r"Repo id must be in the form 'repo_name' or 'namespace/repo_name': '([^']+)'",
             r"Invalid repository ID or local directory specified: '([^']+)'",
-            r"(\S+) does not appear to have a file named config\.json",
+            r"(?<!\S)(\S+) does not appear to have a file named config\.json",
             r"Cannot find any (?:safetensors )?model weights with `([^`]+)`",
         ),
         cause="there is no model at {0}",

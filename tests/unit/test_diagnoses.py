@@ -4,12 +4,17 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from ansible_collections.onehop.llm.plugins.module_utils import _why
 from ansible_collections.onehop.llm.plugins.plugin_utils import (
     _diagnoses,
     _finding,
@@ -75,6 +80,71 @@ def test_it_is_found_between_what_else_an_engine_says(case: Case) -> None:
 @pytest.mark.parametrize("case", HARMLESS, ids=name)
 def test_harmless_lines_explain_nothing(case: Case) -> None:
     assert _diagnoses.diagnosis(case.unit, report(*case.journal.split("\n"))) is None
+
+
+CHAINS = [
+    (
+        "driver-old",
+        "UserWarning: CUDA initialization: The NVIDIA driver on your system is too old (found version 12040).",
+        "RuntimeError: Failed to infer device type",
+    ),
+    (
+        "fabric-manager",
+        "UserWarning: CUDA initialization: Unexpected error from cudaGetDeviceCount(). Error 802: system not yet initialized",
+        "RuntimeError: No CUDA GPUs are available",
+    ),
+    (
+        "weights-memory-trace",
+        "[2025-08-06 20:26:10 TP0] Load weight begin. avail mem=78.84 GB",
+        "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.",
+        "[2025-08-06 20:26:20] Received sigquit from a child process. It usually means the child failed.",
+    ),
+    (
+        "shared-memory",
+        "misc/shmutils.cc:88 NCCL WARN Error: failed to extend /dev/shm/nccl-WU88OE to 9637892 bytes, error: No space left on device (28)",
+        "RuntimeError: NCCL error: unhandled system error (run with NCCL_DEBUG=INFO for details)",
+        "RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {}",
+    ),
+    (
+        "gated",
+        "huggingface_hub.errors.GatedRepoError: 401 Client Error. (Request ID: Root=1-67)",
+        "Access to model a/b is restricted. You must have access to it and be authenticated to access it. Please log in.",
+        "The above exception was the direct cause of the following exception:",
+        "ValueError: Invalid repository ID or local directory specified: 'a/b'.",
+    ),
+    (
+        "ecc",
+        "RuntimeError: CUDA error: uncorrectable ECC error encountered",
+        "[rank1]:[E ProcessGroupNCCL.cpp:563] [Rank 1] Watchdog caught collective operation timeout: WorkNCCL(SeqNum=1, OpType=ALLREDUCE)",
+        "vllm.v1.engine.exceptions.EngineDeadError: EngineCore encountered an issue. See stack trace (above) for the root cause.",
+    ),
+    (
+        "compiler-missing",
+        "/bin/sh: 1: /usr/local/cuda/bin/nvcc: not found",
+        "RuntimeError: Ninja build failed. Ninja output:",
+        "Exception: Capture cuda graph failed: Ninja build failed.",
+    ),
+]
+"""The root of a chain is told, though what follows from it has a row as well and comes later."""
+
+
+@pytest.mark.parametrize("chain", CHAINS, ids=lambda chain: str(chain[0]))
+def test_the_root_of_a_chain_is_told(chain: tuple[str, ...]) -> None:
+    found = _diagnoses.diagnosis(VLLM, report(*NOISE, *chain[1:], *CHAIN))
+    assert found is not None
+    assert found.id == chain[0]
+
+
+@given(st.lists(st.text(max_size=200), max_size=20))
+def test_any_journal_can_be_read(lines: list[str]) -> None:
+    found = report(*lines)
+    assert _diagnoses.explain(VLLM, found)
+    assert all(len(line) <= _finding.SHOWN for line in _finding.excerpt(lines, 15))
+
+
+def test_what_goes_to_hosts_is_old_python() -> None:
+    for module in (_finding, _why):
+        ast.parse(Path(module.__file__).read_text(), feature_version=(3, 8))
 
 
 def test_every_signature_is_proved() -> None:
