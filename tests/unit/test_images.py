@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import io
+import platform
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -214,7 +215,7 @@ SINGLE = (
 def test_how_large_an_image_is(
     monkeypatch: pytest.MonkeyPatch, answers: list[tuple[int, str, str]], size: int
 ) -> None:
-    monkeypatch.setattr(_images.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
     asked: list[list[str]] = []
 
     def run(command: list[str]) -> tuple[int, str, str]:
