@@ -65,9 +65,10 @@ def _add(
         table.versions[version] = {row["name"]: row for row in found.rows}
         if engine.builds:
             table.builds[version] = int(asked)
-        replaced = tables.replacements(engine.name) | {k: v for k, v in found.gone.items() if v}
+        # The hand-kept list knows better than a message.
+        table.replaced = {k: v for k, v in found.gone.items() if v} | table.replaced
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{engine.name}.json").write_text(tables.text(table, replaced), "utf-8")
+        (folder / f"{engine.name}.json").write_text(tables.text(table), "utf-8")
         print(f"{engine.title} {version}: {len(found.rows)} flags")
 
 

@@ -30,15 +30,21 @@ class Table:
     """By version, its rows by name."""
     builds: dict[str, int] = field(default_factory=dict)
     """llama.cpp: the number of the build that a version was read from."""
+    replaced: dict[str, str] = field(default_factory=dict)
+    """What is used instead of flags that are gone, as far as it is known."""
 
 
 def load(engine: str, folder: Path = FOLDER) -> Table:
     """An empty table where there is none yet."""
     path = folder / f"{engine}.json"
+    by_hand = json.loads(REPLACED.read_text(encoding="utf-8")).get(engine, {})
     if not path.exists():
-        return Table(engine)
+        return Table(engine, replaced=by_hand)
     said = json.loads(path.read_text(encoding="utf-8"))
     table = Table(engine, {version: {} for version in said["versions"]}, said.get("builds", {}))
+    table.replaced = {
+        row["name"]: row["replaced_by"] for row in said["flags"] if "replaced_by" in row
+    } | by_hand
     for row in said["flags"]:
         plain = {key: value for key, value in row.items() if key not in _SPAN}
         for version in span(row, said["versions"]):
@@ -52,10 +58,10 @@ def span(row: Mapping[str, Any], versions: list[str]) -> list[str]:
     return versions[versions.index(row["since"]) : last + 1]
 
 
-def text(table: Table, replaced: Mapping[str, str]) -> str:
+def text(table: Table) -> str:
     """The table as it is shipped: one row a line, by name, then by version."""
     versions = sorted(table.versions, key=order)
-    lines = [json.dumps(row, ensure_ascii=False) for row in merged(table, replaced)]
+    lines = [json.dumps(row, ensure_ascii=False) for row in merged(table)]
     head: dict[str, Any] = {"engine": table.engine, "versions": versions}
     if table.builds:
         head["builds"] = {version: table.builds[version] for version in versions}
@@ -63,15 +69,13 @@ def text(table: Table, replaced: Mapping[str, str]) -> str:
     return "{" + inner + ',\n"flags": [\n' + ",\n".join(lines) + "\n]}\n"
 
 
-def merged(table: Table, replaced: Mapping[str, str]) -> list[Row]:
+def merged(table: Table) -> list[Row]:
     versions = sorted(table.versions, key=order)
     names = sorted({name for rows in table.versions.values() for name in rows})
-    return [row for name in names for row in _intervals(name, table, versions, replaced)]
+    return [row for name in names for row in _intervals(name, table, versions)]
 
 
-def _intervals(
-    name: str, table: Table, versions: list[str], replaced: Mapping[str, str]
-) -> list[Row]:
+def _intervals(name: str, table: Table, versions: list[str]) -> list[Row]:
     found: list[Row] = []
     before: Row | None = None
     for index, version in enumerate(versions):
@@ -79,7 +83,7 @@ def _intervals(
         if before is not None and row != before:
             found[-1]["until"] = versions[index - 1]
             if row is None:
-                instead = _instead(name, table.versions[version], replaced)
+                instead = _instead(name, table.versions[version], table.replaced)
                 if instead:
                     found[-1]["replaced_by"] = instead
         if row is not None and row != before:
@@ -90,13 +94,8 @@ def _intervals(
 
 
 def _instead(name: str, rows: Mapping[str, Row], replaced: Mapping[str, str]) -> str | None:
-    """The flag that has taken over the name as another spelling, or what the hand-kept list says."""
+    """The flag that has taken over the name as another spelling, or what is known."""
     for row in rows.values():
         if f"--{name}" in spellings(row):
             return str(row["name"])
     return replaced.get(name)
-
-
-def replacements(engine: str) -> dict[str, str]:
-    said: dict[str, dict[str, str]] = json.loads(REPLACED.read_text(encoding="utf-8"))
-    return said.get(engine, {})
