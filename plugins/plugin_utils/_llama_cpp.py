@@ -47,7 +47,7 @@ LLAMA_CPP = Engine(
         },
     ),
     role_options=(
-        *shared.role_options(ROLE, "llama.cpp"),
+        *shared.role_options(ROLE, "llama.cpp", "the name of the archive or the binary", "b9000"),
         Option(
             f"{ROLE}_package",
             "str",
@@ -97,6 +97,7 @@ LLAMA_CPP = Engine(
         shared.section("service_config", "Service"),
     ),
     dialect=Dialect(repeat=True, negate=True),
+    flag_table=ROLE,
     health_path="/health",
     model_flags={"alias": "{name}"},
     port_flags={"host": "127.0.0.1", "port": "{port}"},
@@ -116,4 +117,5 @@ LLAMA_CPP = Engine(
     },
     path_flags=("chat-template-file", "lora", "mmproj", "model", "model-draft"),
     environment={"LLAMA_CACHE": "{cache}"},
+    flag_environment="LLAMA_ARG_",
 )
