@@ -72,6 +72,7 @@ class Check:
             return
         first: dict[str, str] = {}
         said = {name: value for name, value in given.items() if value not in (None, [])}
+        self.parts(where, said, where, said, problems)
         for name, value in said.items():
             same = first.setdefault(_flags.identity(name, self.dialect, self.flags), name)
             if same != name:
@@ -84,6 +85,32 @@ class Check:
                 found = self._setting(name, value)
                 shown = (value,) if found and found.known else ()
                 self._note(problems, f"{where}.{name}", found, *shown)
+
+    def parts(
+        self,
+        where: str,
+        given: Mapping[str, Any],
+        other: str,
+        wholes: Mapping[str, Any],
+        problems: Problems,
+    ) -> None:
+        """Note parts of a flag's value that is given whole too: the engine forgets the whole.
+
+        ``other`` is the variable that may hold the ``wholes``.
+        """
+        if self.level == "off":
+            return
+        known = {
+            _flags.identity(name, self.dialect, self.flags): name
+            for name, value in wholes.items()
+            if value not in (None, [])
+        }
+        for name, value in given.items():
+            base = _flags.whole(name, self.dialect, self.flags)
+            if value is not None and base in known and _flags.part(name, self.dialect):
+                wrong = f"is a part of {base}, which is given whole by {other}.{known[base]}"
+                mend = f"Write one dictionary: beside a part {self.title} forgets the whole"
+                self._note(problems, f"{where}.{name}", Finding(wrong, mend, False))
 
     def words(self, where: str, given: Sequence[str], known: set[int], problems: Problems) -> None:
         """Note flags among words, as far as they can be told from values; not those at ``known``."""
@@ -233,7 +260,8 @@ class Check:
             flag = view.variables.get(positive)
             if name in view.variables or (flag and flag.negations):
                 return None
-        rows = [flag for flag in self.table.flags if flag.env == name]
+        rows = [flag for flag in self.table.flags if flag.env in (name, positive)]
+        rows = [flag for flag in rows if flag.env == name or flag.negations]
         if rows:
             return self._other_version(rows)
         near = _near(name, self.flags.variables)

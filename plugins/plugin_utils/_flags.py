@@ -95,9 +95,17 @@ def merged(
     """Settings for all models and those of one, which win however they spell a flag."""
     mine = {identity(name, dialect, flags) for name in own}
     kept = {
-        name: value for name, value in common.items() if identity(name, dialect, flags) not in mine
+        name: value
+        for name, value in common.items()
+        if not mine & {identity(name, dialect, flags), whole(name, dialect, flags)}
     }
     return kept | dict(own)
+
+
+def whole(name: str, dialect: Dialect, flags: Flags | None) -> str:
+    """The flag that a name is a part of, as :func:`identity` calls it; the name's own otherwise."""
+    made = identity(name, dialect, flags)
+    return made.removesuffix(part(name, dialect))
 
 
 def word(value: Any) -> str:
@@ -120,6 +128,8 @@ def _known(found: Found, inner: str, value: Any, dialect: Dialect) -> dict[str, 
     """The words of a flag of the table, by its spelling."""
     flag, spelling = found.flag, found.spelling
     if inner and flag.kind in ("json", "json_or_str"):
+        if inner.endswith("+") and isinstance(value, (list, tuple)):
+            value = ",".join(map(word, value))
         return {spelling + inner: [f"{spelling}{inner}={word(value)}"]}
     if isinstance(value, bool):
         if flag.kind in _SWITCHES:

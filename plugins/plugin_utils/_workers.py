@@ -137,6 +137,8 @@ def _worker(
     socket = None
     if model["port"] is None and engine.socket_flags:
         socket = f"{variables[f'{role}_socket_directory']}/{unit}/http.sock"
+    common = f"{role}_model_settings"
+    check.parts(f"{where}.settings", model["settings"], common, variables[common], problems)
     _check_listener(engine, where, socket, model["port"], check, problems)
     _check_model(engine, where, model, runtime.SECTIONS, check, problems)
     files = [variables[f"{role}_environment_file"], model["environment_file"]]
@@ -151,7 +153,7 @@ def _worker(
         "socket": socket,
         "url": f"unix://{socket}" if socket else f"http://127.0.0.1:{model['port']}",
         "settings": _flags.merged(
-            variables[f"{role}_model_settings"], model["settings"], engine.dialect, check.flags
+            variables[common], model["settings"], engine.dialect, check.flags
         ),
         "flag_version": check.version.known,
         "extra_args": model["extra_args"],

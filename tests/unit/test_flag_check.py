@@ -276,6 +276,12 @@ def check(said: str | None, level: str = "error", dialect: _flags.Dialect = DIAL
         ("1.4", {"seed.x": 3}, "s.seed.x = 3: is a part of seed, whose value has none. Write seed"),
         ("1.4", {"max-len": 1, "max_len": 1}, "s.max_len: is the same flag as max-len, which is"),
         ("1.4", {"max-len": 1, "ml": 1}, "s.ml: is the same flag as max-len, which is given too"),
+        (
+            "1.4",
+            {"config-of-it": {"a": 1}, "config_of_it.b": 2},
+            "s.config_of_it.b: is a part of config-of-it, which is given whole by s.config-of-it. "
+            "Write one dictionary: beside a part Test forgets the whole.",
+        ),
         ("1.4", {"no-cache": True, "cache": True}, "s.cache: is the same flag as no-cache"),
     ],
 )
@@ -356,16 +362,25 @@ def test_variables_that_stand_for_flags() -> None:
         flag("size", type="int", env="T_ARG_SIZE"),
         flag("map", kind="bool", negations=("--no-map",), env="T_ARG_MAP"),
         flag("old", type="int", env="T_ARG_OLD", until="1.0"),
+        flag(
+            "map2",
+            kind="bool",
+            negations=("--no-map2",),
+            env="T_ARG_MAP2",
+            until="1.0",
+            replaced_by="map",
+        ),
     )
     known = _flag_table.Table("test", ("1.0", "1.2", "1.4"), rows)
     made = Check("Test", DIALECT, known, _flag_table.choose(known, "1.4"), "error", "T_ARG_")
     problems = Problems("h")
     made.environment("e", ["T_ARG_SIZE", "T_ARG_MAP", "T_ARG_NO_MAP", "OTHER"], problems)
     assert problems.found == []
-    made.environment("e", ["T_ARG_SISE", "T_ARG_NO_SIZE", "T_ARG_OLD"], problems)
+    made.environment("e", ["T_ARG_SISE", "T_ARG_NO_SIZE", "T_ARG_NO_MAP2", "T_ARG_OLD"], problems)
     assert [problem.sentence for problem in problems.found] == [
         "e.T_ARG_SISE: stands for no flag of Test 1.4. Did you mean T_ARG_SIZE.",
         "e.T_ARG_NO_SIZE: stands for no flag of Test 1.4. Did you mean T_ARG_SIZE.",
+        "e.T_ARG_NO_MAP2: is no flag of Test 1.4: 1.2 has removed it. Use map.",
         "e.T_ARG_OLD: is no flag of Test 1.4: 1.2 has removed it. Remove it.",
     ]
 
@@ -470,6 +485,11 @@ def test_a_models_own_setting_wins_however_it_is_spelt() -> None:
     common = {"max-len": 1, "cache": True, "x_y": 1, "seed": 3, "config-of-it.a": 1}
     own = {"ml": 2, "no_cache": True, "x-y": 2, "config_of_it.a": 2}
     assert _flags.merged(common, own, DIALECT, known) == {"seed": 3, **own}
+    parts = {"config-of-it.a": 1, "config-of-it.b": 2, "hook.x": 3}
+    assert _flags.merged(parts, {"config_of_it": {}}, DIALECT, known) == {
+        "hook.x": 3,
+        "config_of_it": {},
+    }
 
 
 @pytest.mark.parametrize(
@@ -484,6 +504,7 @@ def test_a_models_own_setting_wins_however_it_is_spelt() -> None:
         ({"hook": ["a", "b"]}, ["--hook=a", "--hook=b"]),
         ({"config-of-it": ["*"]}, ['--config-of-it=["*"]']),
         ({"config-of-it.on": True, "config-of-it.off": False}, None),
+        ({"config_of_it.list+": ["a", 1]}, ["--config-of-it.list+=a,1"]),
         ({"attention": True}, ["--attention=on"]),
         ({"attention": False}, ["--attention=off"]),
         ({"unknown": False, "other_one": [1]}, ["--no-unknown", "--other_one", "1"]),

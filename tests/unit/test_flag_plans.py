@@ -206,6 +206,21 @@ def test_words_of_vllm(settings: dict[str, Any], made: list[str]) -> None:
     assert [word for word in found if word not in managed] == made
 
 
+def test_a_part_beside_the_whole_of_all_models() -> None:
+    errors, _warnings = said(
+        vllm(
+            {"settings": {"compilation-config.mode": 3}},
+            vllm_tag="v0.33.0",
+            vllm_model_settings={"compilation_config": {"mode": 0}},
+        )
+    )
+    assert errors == [
+        "gpu1: vllm_models.m.settings.compilation-config.mode: is a part of compilation-config, "
+        "which is given whole by vllm_model_settings.compilation_config. Write one dictionary: beside "
+        "a part vLLM forgets the whole."
+    ]
+
+
 def test_words_of_llama_cpp() -> None:
     settings = {
         "flash-attn": True,
