@@ -17,7 +17,7 @@ import json
 import pathlib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 _FOLDER = pathlib.Path(__file__).parent / "_flag_tables"
@@ -106,14 +106,18 @@ class Flags:
         return iter(self._names)
 
 
-@dataclass(frozen=True)
 class Table:
     """The flags of an engine in all versions that are known."""
 
-    engine: str
-    versions: tuple[str, ...]
-    flags: tuple[Flag, ...]
-    _made: dict[str, Flags] = field(default_factory=dict, repr=False, compare=False)
+    def __init__(self, engine: str, versions: tuple[str, ...], flags: tuple[Flag, ...]) -> None:
+        self.engine = engine
+        self.versions = versions
+        self.flags = flags
+        self._made: dict[str, Flags] = {}
+        self._rows: dict[str, list[Flag]] = {}
+        for flag in flags:
+            for name in dict.fromkeys(flag.names):
+                self._rows.setdefault(name, []).append(flag)
 
     def at(self, version: str) -> Flags:
         """The flags of a version of the table."""
@@ -132,8 +136,7 @@ class Table:
 
     def rows(self, name: str) -> list[Flag]:
         """What a name means or meant, in the order of versions."""
-        name = name.replace("_", "-")
-        return [flag for flag in self.flags if name in flag.names]
+        return self._rows.get(name.replace("_", "-"), [])
 
     def after(self, version: str) -> str | None:
         """The version of the table behind one of it."""

@@ -165,14 +165,15 @@ def test_every_misspelt_flag_is_refused_with_the_right_one(role: str) -> None:
     "role", [role for role in ENGINES if DESCRIPTIONS[role].dialect.abbreviates]
 )
 def test_every_abbreviation_is_refused_with_the_whole(role: str) -> None:
+    """The shortest that is one flag's alone, and the longest."""
     engine = DESCRIPTIONS[role]
     check = engine.check(_flag_table.table(engine.flag_table).versions[-1], "error")
     names = sorted(check.flags.names())
     for flag in named(check.flags):
         name = flag.name
         ends = [end for end in range(2, len(name)) if not check.table.rows(name[:end])]
-        only = [end for end in ends if sum(other.startswith(name[:end]) for other in names) == 1]
-        for end in {*only[:1], *ends[-1:]}:
+        only = (end for end in ends if sum(other.startswith(name[:end]) for other in names) == 1)
+        for end in {*ends[-1:], next(only, 2)} & set(ends):
             (said,) = told(check, {name[:end]: "x"})
             assert "is short for" in said
             assert name in said.replace(",", "").replace(".", "").split(), (name[:end], said)
