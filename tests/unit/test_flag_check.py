@@ -172,8 +172,8 @@ def test_every_abbreviation_is_refused_with_the_whole(role: str) -> None:
     for flag in named(check.flags):
         name = flag.name
         ends = [end for end in range(2, len(name)) if not check.table.rows(name[:end])]
-        only = (end for end in ends if sum(other.startswith(name[:end]) for other in names) == 1)
-        for end in {*ends[-1:], next(only, 2)} & set(ends):
+        only = [end for end in ends if sum(other.startswith(name[:end]) for other in names) == 1]
+        for end in {*only[:1], *ends[-1:]}:
             (said,) = told(check, {name[:end]: "x"})
             assert "is short for" in said
             assert name in said.replace(",", "").replace(".", "").split(), (name[:end], said)
