@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -168,12 +168,16 @@ class Check:
         if None in findings:
             return None
         found = next((one for one in findings if one and one.known), findings[0])
-        if found and self.version.guess and not found.doubtful:
-            doubtful = any(
-                self._fits(Found(flag, name, False), value) for flag in self.table.rows(name)
-            )
-            return dataclasses.replace(found, doubtful=doubtful)
-        return found
+        return self._softened(found, name, lambda other: self._value(other, value))
+
+    def _softened(
+        self, found: Finding | None, name: str, judge: Callable[[Found], Finding | None]
+    ) -> Finding | None:
+        """The finding, doubtful where the version is a guess and another one takes the value."""
+        if found is None or found.doubtful or self.version.guess is None:
+            return found
+        rows = [Found(flag, name, False) for flag in self.table.rows(name)]
+        return dataclasses.replace(found, doubtful=any(judge(row) is None for row in rows))
 
     def _judged(self, view: Flags, name: str, value: Any) -> Finding | None:
         found = _flags.find(name, self.dialect, view)
@@ -196,9 +200,6 @@ class Check:
         except Unfit as unfit:
             return Finding(unfit.wrong, unfit.mend, unfit.doubtful)
         return None
-
-    def _fits(self, found: Found, value: Any) -> bool:
-        return self._value(found, value) is None
 
     def _no_such(self, name: str) -> Finding:
         """Why there is no flag of this name, which is in no version or in others."""
@@ -302,8 +303,7 @@ class Check:
 
     def _found(self, spelling: str) -> list[Found]:
         """What a word with its dashes stands for, in each of the views that know it."""
-        name, dot, _rest = spelling.partition(".")
-        head = name if dot and self.dialect.dotted else spelling
+        head = spelling.partition(".")[0] if self.dialect.dotted else spelling
         if self.dialect.underscores and head.startswith("--"):
             head = head.replace("_", "-")
         return [found for view in self._views() if (found := view.spelt(head))]
@@ -323,7 +323,10 @@ class Check:
         if "." in spelling and self.dialect.dotted:
             return None
         findings = [self._word_value(found, values) for found in known]
-        return None if None in findings else findings[0]
+        if None in findings:
+            return None
+        name = spelling.lstrip("-")
+        return self._softened(findings[0], name, lambda other: self._word_value(other, values))
 
     def _word_value(self, found: Found, values: list[str]) -> Finding | None:
         kind = found.flag.kind
@@ -371,7 +374,8 @@ def warn_of_guess(
             f"is served by {title} {version.said}, which is {version.guess} than every version "
             f"whose flags are known: they are checked against {version.known}, and what may differ "
             "with the version is only warned of",
-            "Look at what follows, if anything does",
+            f"Run one that is known, such as {version.known}, or look with care at what is said of "
+            "its flags",
         )
 
 

@@ -67,6 +67,7 @@ SGLANG = Engine(
         "ssl-ca-certs": _TLS,
         "ssl-certfile": _TLS,
         "ssl-keyfile": _TLS,
+        "ssl-keyfile-password": _TLS,
     },
     secret_flags={
         "admin-api-key": _BY_CONFIG.format("admin-api-key"),

@@ -408,8 +408,9 @@ def test_a_guess_warns_of_a_value_that_another_version_takes() -> None:
     problems = Problems("h")
     check(None).settings("s", {"attention": True}, problems)
     check("0.9").settings("s", {"attention": "on"}, problems)
+    check("0.9").words("w", ["--attention=on"], set(), problems)
     assert problems.found == []
-    assert len(problems.warned) == 1
+    assert [problem.variable for problem in problems.warned] == ["s.attention", "w[0]"]
 
 
 def test_between_two_versions_either_will_do() -> None:

@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.onehop.llm.plugins.plugin_utils import _flag_table
 from ansible_collections.onehop.llm.plugins.plugin_utils._catalogue import DESCRIPTIONS
 from ansible_collections.onehop.llm.plugins.plugin_utils._problems import sentences
+from e2e import flag_cases
 
 from .container_hosts import DIGEST, gateway, plan, sglang, vllm
 
@@ -34,6 +35,18 @@ def words(variables: dict[str, Any], role: str = "vllm") -> list[str]:
     assert sentences(made.problems) == []
     worker = made.hosts["gpu1"]["engines"][role]["workers"][0]
     return DESCRIPTIONS[worker["engine"]].command_line(worker)
+
+
+def test_the_cases_for_the_real_vllm_are_half_right_and_half_wrong() -> None:
+    made = list(flag_cases.cases(5, 60))
+    assert made == list(flag_cases.cases(5, 60))
+    assert [case["ours"] for case in made] == [True, False] * 30
+    answers = [{"accepted": case["ours"]} for case in made]
+    assert flag_cases.compare(made, answers) == []
+    answers[7]["accepted"] = True
+    (difference,) = flag_cases.compare(made, answers)
+    assert str(made[7]["settings"]) in difference
+    assert flag_cases.compare(made, answers[:-1]) == ["60 cases and 59 answers"]
 
 
 def test_all_mistakes_of_all_models_at_once() -> None:
