@@ -186,7 +186,7 @@ def test_settings_of_all_models_are_judged_by_each_version() -> None:
     errors, _warnings = said(variables)
     assert len(errors) == 2
     assert "vllm_model_settings.rope-theta: is no flag of vLLM 0.33.0: " in errors[0]
-    assert "vllm_model_settings.seed = 'x': is not a whole number" in errors[1]
+    assert errors[1].startswith("gpu1: vllm_model_settings.seed = 'x': is not a whole number")
 
 
 def test_a_models_own_setting_wins_in_another_spelling() -> None:
