@@ -49,7 +49,7 @@ LLAMA_CPP = Engine(
         },
     ),
     role_options=(
-        *shared.role_options(ROLE, "llama.cpp"),
+        *shared.role_options(ROLE, "llama.cpp", "the name of the archive or the binary", "b9000"),
         Option(
             f"{ROLE}_package",
             "str",
@@ -99,6 +99,7 @@ LLAMA_CPP = Engine(
         shared.section("service_config", "Service"),
     ),
     dialect=Dialect(repeat=True, negate=True),
+    flag_table=ROLE,
     health_path="/health",
     model_flags={"alias": "{name}"},
     port_flags={"host": "127.0.0.1", "port": "{port}"},
@@ -118,4 +119,5 @@ LLAMA_CPP = Engine(
     },
     path_flags=("chat-template-file", "lora", "mmproj", "model", "model-draft"),
     environment={"LLAMA_CACHE": "{cache}"},
+    flag_environment="LLAMA_ARG_",
 )
