@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.onehop.llm.plugins.plugin_utils._flags import Dialect, arguments
+from ansible_collections.onehop.llm.plugins.plugin_utils._promises import Promises
 from ansible_collections.onehop.llm.plugins.plugin_utils._schema import Option
 
 
@@ -89,6 +90,8 @@ class Engine:
     words: tuple[str, ...] = ()
     """What stands before the flags."""
     environment: Mapping[str, str] = field(default_factory=dict)
+    promises: Promises | None = None
+    """What its workers take of a host."""
     front: Any = None
     """The module that plans what stands in front of its workers on a host, where there is such."""
 

@@ -28,6 +28,11 @@ from ansible_collections.onehop.llm.plugins.plugin_utils import _engine_options 
 from ansible_collections.onehop.llm.plugins.plugin_utils._engines import Container, Engine
 from ansible_collections.onehop.llm.plugins.plugin_utils._flags import Dialect
 from ansible_collections.onehop.llm.plugins.plugin_utils._problems import Problems
+from ansible_collections.onehop.llm.plugins.plugin_utils._promises import (
+    Layout,
+    Promises,
+    setting,
+)
 from ansible_collections.onehop.llm.plugins.plugin_utils._schema import Option
 
 VARIABLE = "sglang_gateway"
@@ -152,6 +157,11 @@ GATEWAY = Engine(
         name: containers.by_environment("secret", name)
         for name in ("ATP_PASSWORD", "POSTGRES_DB_URL", "REDIS_URL")
     },
+    promises=Promises(
+        of="needed",
+        layout=lambda given: Layout(()),
+        ports=(setting("health-check-port"), setting("mesh-port")),
+    ),
 )
 
 
