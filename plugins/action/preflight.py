@@ -59,10 +59,11 @@ class ActionModule(Action):
         if warnings:
             said = [f"{host}: {sentence}" for sentence in warnings]
             result["warnings"] = [*result.get("warnings", []), *said]
-        rows = _budget.table(plan, host, facts)
+        rows = _budget.table(plan, host, facts, roles) if facts else []
         if rows:
             result["memory"] = rows
-            if self._task.check_mode:
+            # Within the whole way of a deployment its own preflight has shown that of all roles.
+            if self._task.check_mode and "onehop_site_plan" not in task_vars:
                 display.display(f"{host}:\n{_memory_table.text(rows)}")
         return errors
 

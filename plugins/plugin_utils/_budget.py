@@ -88,11 +88,17 @@ def complaints(
 
 
 def table(
-    plan: Mapping[str, Any], host: str, facts: Mapping[str, Any] | None
+    plan: Mapping[str, Any],
+    host: str,
+    facts: Mapping[str, Any] | None,
+    roles: list[str] | None = None,
 ) -> list[dict[str, Any]]:
     """Rows of who takes what of which card; what is not known is ``None``.
 
     ``device``, ``model``, ``engine``, ``share`` and ``of`` what it is one (all, free, needed), then
     bytes on this device: ``weights``, ``kv_cache``, ``total``, and ``memory`` of the device.
     """
-    return _budget_memory.table(uses(plan["hosts"][host], facts), facts or {})
+    one = plan["hosts"][host]
+    rows = _budget_memory.table(uses(one, facts), facts or {})
+    looked_at = [worker["engine"] for group in workers(one, roles).values() for worker in group]
+    return [row for row in rows if row["engine"] in looked_at]

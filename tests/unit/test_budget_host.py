@@ -163,11 +163,7 @@ def test_room_for_images_is_what_is_said() -> None:
 
 
 def test_rows() -> None:
-    variables = vllm(share(0.6, max_model_len=4096)) | {
-        key: value
-        for key, value in sglang(free(0.5, context_length=4096), sglang_models=None).items()
-        if key == "sglang_tag"
-    }
+    variables = vllm(share(0.6, max_model_len=4096))
     (row,) = rows(variables, facts())
     assert row == {
         "device": "0 (NVIDIA L40S)",
@@ -182,6 +178,13 @@ def test_rows() -> None:
         "memory": 48 * GIB,
     }
     assert row["total"] > row["weights"] + row["kv_cache"]
+
+
+def test_rows_of_the_roles_that_are_looked_at() -> None:
+    made = plan(vllm(share(0.4)) | sglang(free(0.4))).data()
+    assert len(_budget.table(made, "gpu1", facts())) == 2
+    (row,) = _budget.table(made, "gpu1", facts(), ["sglang"])
+    assert (row["engine"], row["promised"]) == ("sglang", round(0.4 * 0.6 * 48 * GIB))
 
 
 def test_rows_without_facts() -> None:

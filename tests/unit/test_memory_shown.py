@@ -104,13 +104,18 @@ class Preflight(preflight.ActionModule):
 
 
 def run(
-    variables: dict[str, Any], known: dict[str, Any], monkeypatch: Any, *, check: bool = False
+    variables: dict[str, Any],
+    known: dict[str, Any],
+    monkeypatch: Any,
+    *,
+    check: bool = False,
+    **more: Any,
 ) -> tuple[dict[str, Any], list[str]]:
     shown: list[str] = []
     monkeypatch.setattr(_controller.display, "display", shown.append)
     monkeypatch.setattr(_controller.Action, "run", lambda *dummy: {}, raising=False)
     action = Preflight(variables, known, check=check)
-    return action.run(None, {"inventory_hostname": "gpu1"}), shown
+    return action.run(None, {"inventory_hostname": "gpu1"} | more), shown
 
 
 def test_check_mode_shows_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,6 +129,10 @@ def test_check_mode_shows_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
     result, shown = run(vllm({"max_model_len": 4096}), facts(), monkeypatch)
     assert len(result["memory"]) == 1
+    assert shown == []
+    dummy, shown = run(vllm({}), facts(), monkeypatch, check=True, onehop_site_plan={})
+    assert shown == []
+    dummy, shown = run(vllm({}), {}, monkeypatch, check=True)
     assert shown == []
 
 
