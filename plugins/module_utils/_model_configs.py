@@ -22,6 +22,25 @@ LARGEST = 16 * 1024 * 1024
 LONGEST = 256
 """Items of a GGUF file's list that are kept; the lists of its layers are shorter."""
 SPLIT = re.compile(r"-\d{5}-of-\d{5}\.gguf\Z")
+WORDS = {
+    "_type",
+    "dtype",
+    "format",
+    "general.architecture",
+    "hybrid_override_pattern",
+    "ignored_layers",
+    "layer_types",
+    "layers_block_type",
+    "model_type",
+    "modules_to_not_convert",
+    "quant_algo",
+    "quant_method",
+    "quant_type",
+    "torch_dtype",
+    "type",
+}
+"""Keys whose texts say something of a size. Others stay on the host: a worker's account writes its
+cache, and could have root read another file for a configuration."""
 NUMBERS = {
     0: "B",
     1: "b",
@@ -65,9 +84,19 @@ def look(path):
             return {"config": gguf(path), "bytes": sum(map(os.path.getsize, parts(path)))}
         config = document(os.path.join(path, "config.json"))
         size = sum(map(os.path.getsize, weights(path)))
-    except (OSError, ValueError, struct.error):
+    except (KeyError, OSError, OverflowError, ValueError, struct.error):
         return None
-    return {"config": config, "bytes": size or None} if config else None
+    return {"config": plain(config), "bytes": size or None} if config else None
+
+
+def plain(value, name=""):
+    """What of a configuration says something of a size: numbers, and the texts of :data:`WORDS`."""
+    if isinstance(value, dict):
+        kept = {str(key): plain(item, str(key)) for key, item in value.items()}
+        return {key: item for key, item in kept.items() if item is not None}
+    if isinstance(value, list):
+        return [plain(item, name) for item in value[:LONGEST]]
+    return value if isinstance(value, (int, float)) or name in WORDS else None
 
 
 def parts(path):
@@ -113,7 +142,7 @@ def read(path):
 
 
 def gguf(path):
-    """The header of a GGUF file: plain values, short lists, and how many tokens there are."""
+    """The header of a GGUF file: numbers, short lists, and how many tokens there are."""
     header: dict = {}
     with open(path, "rb") as file:
         if file.read(4) != b"GGUF":
@@ -124,7 +153,7 @@ def gguf(path):
         for dummy in range(count):
             name = string(file)
             value = one(file, number(file, "I"))
-            if value is not None:
+            if not isinstance(value, str) or name in WORDS:
                 header[name] = value
             if name == "tokenizer.ggml.tokens" and isinstance(value, int):
                 header.setdefault("%s.vocab_size" % header.get("general.architecture"), value)
@@ -140,11 +169,11 @@ def one(file, kind):
     inner, count = number(file, "I"), number(file, "Q")
     if inner in NUMBERS and count <= LONGEST:
         return [number(file, NUMBERS[inner]) for dummy in range(count)]
-    for dummy in range(count):
-        if inner == STRING:
+    if inner == STRING:
+        for dummy in range(count):
             file.seek(number(file, "Q"), os.SEEK_CUR)
-        else:
-            file.seek(struct.calcsize("<" + NUMBERS[inner]), os.SEEK_CUR)
+    else:
+        file.seek(count * struct.calcsize("<" + NUMBERS[inner]), os.SEEK_CUR)
     return count
 
 

@@ -21,7 +21,7 @@ _VERSION = re.compile(r":v?(\d+)\.(\d+)(?:\.(\d+))?")
 
 @dataclass(frozen=True)
 class Setting:
-    """A flag by all its spellings without dashes, the one to write first, and its variable."""
+    """A flag by all its spellings without dashes, the one to write first, or a variable, or both."""
 
     spellings: tuple[str, ...]
     variable: str | None = None
@@ -140,8 +140,6 @@ class Promises:
     """Ports beside the one that it answers on; an address with its port counts too."""
     memory: tuple[Memory, ...] = ()
     context: Setting = field(default_factory=lambda: setting("max-model-len"))
-    sequences: Setting | None = None
-    """Requests at once, where the context is one request's; ``None`` where it is for all."""
     kv_dtype: Setting = field(default_factory=lambda: setting("kv-cache-dtype"))
     dtype: Setting = field(default_factory=lambda: setting("dtype"))
     quantization: Setting = field(default_factory=lambda: setting("quantization", "q"))

@@ -137,7 +137,6 @@ SGLANG = Engine(
             Memory(setting("hicache-size"), 10**9, each=True),
         ),
         context=setting("context-length"),
-        sequences=setting("max-running-requests"),
         quantization=setting("quantization"),
     ),
 )

@@ -127,9 +127,8 @@ VLLM = Engine(
             Memory(setting("cpu-offload-gb"), GIB, each=True),
             Memory(setting("swap-space"), GIB, each=True),
             Memory(setting("kv-offloading-size"), GIB),
-            Memory(setting("cpu-kv-cache", variable="VLLM_CPU_KVCACHE_SPACE"), GIB),
+            Memory(setting(variable="VLLM_CPU_KVCACHE_SPACE"), GIB),
         ),
         context=setting("max-model-len"),
-        sequences=setting("max-num-seqs"),
     ),
 )

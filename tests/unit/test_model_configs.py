@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ import pytest
 
 from ansible_collections.onehop.llm.plugins.module_utils import _model_configs
 from ansible_collections.onehop.llm.plugins.plugin_utils import _install, _model_shape
+from ansible_collections.onehop.llm.plugins.plugin_utils._model_memory import Wish, estimate
 
 from .container_hosts import plan, vllm
+from .model_facts import KNOWN
 
 CONFIG = {"model_type": "llama", "hidden_size": 64}
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -83,6 +86,38 @@ def test_a_configuration_that_is_none(tmp_path: Path, text: str) -> None:
     assert found(tmp_path, str(tmp_path)) is None
 
 
+def test_only_what_says_something_of_a_size_leaves_the_host(tmp_path: Path) -> None:
+    """A worker's account could link its configuration to a file that only root may read."""
+    config = {
+        "model_type": "llama",
+        "hidden_size": 64,
+        "tie_word_embeddings": False,
+        "auths": {"registry": {"auth": "hunter2"}},
+        "architectures": ["LlamaForCausalLM"],
+        "layer_types": ["full_attention"] * 3,
+        "head_dim": None,
+        "quantization_config": {
+            "quant_method": "compressed-tensors",
+            "config_groups": {
+                "g": {"targets": ["Linear"], "weights": {"num_bits": 4, "type": "int"}}
+            },
+        },
+    }
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    known = found(tmp_path, str(tmp_path))["config"]
+    assert "hunter" not in json.dumps(known)
+    assert known["layer_types"] == ["full_attention"] * 3
+    assert known["tie_word_embeddings"] is False
+    quantised = known["quantization_config"]
+    assert quantised["config_groups"]["g"]["weights"] == {"num_bits": 4, "type": "int"}
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_what_leaves_the_host_is_enough_for_the_estimate(name: str) -> None:
+    config = KNOWN[name].config
+    assert estimate(_model_configs.plain(config), Wish()) == estimate(config, Wish())
+
+
 def header(path: Path) -> None:
     """A GGUF file as its own library writes it, without what a model needs to run."""
     writer = gguf.GGUFWriter(str(path), "llama")
@@ -124,7 +159,13 @@ def test_a_split_gguf_file(tmp_path: Path) -> None:
     assert found(tmp_path, str(tmp_path / "x-00001-of-00002.gguf"))["bytes"] == 2 * one
 
 
-@pytest.mark.parametrize("content", [b"", b"GGUF", b"GGUF\3\0\0\0" + b"\xff" * 40, b"lead"])
+# One value, a list of 2^62 numbers, which are not there.
+ENDLESS = b"GGUF" + struct.pack("<IQQQ1sIIQ", 3, 0, 1, 1, b"x", 9, 4, 2**62)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"GGUF", b"GGUF\3\0\0\0" + b"\xff" * 40, b"lead", ENDLESS]
+)
 def test_a_broken_gguf_file(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.gguf").write_bytes(content)
     known = found(tmp_path, str(tmp_path / "x.gguf"))
