@@ -7,8 +7,13 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from ansible_collections.onehop.llm.plugins.plugin_utils import _gpu_host, _install
-from ansible_collections.onehop.llm.plugins.plugin_utils._controller import Action
+from ansible_collections.onehop.llm.plugins.plugin_utils import (
+    _budget,
+    _gpu_host,
+    _install,
+    _memory_table,
+)
+from ansible_collections.onehop.llm.plugins.plugin_utils._controller import Action, display
 
 
 class ActionModule(Action):
@@ -25,6 +30,7 @@ class ActionModule(Action):
             variables = plan["hosts"][self.host(task_vars)]["gpu_host"]
             facts["container_packages"] = _gpu_host.packages(variables, facts) if variables else []
         said = _install.complaints(plan, self.host(task_vars), roles, facts)
+        said += self._budget(plan, roles, facts, result, task_vars)
         if said:
             self._fail(result, said)
         for archive in _install.archives(plan, self.host(task_vars), roles):
@@ -38,6 +44,28 @@ class ActionModule(Action):
                 ],
             )
         return result
+
+    def _budget(
+        self,
+        plan: dict[str, Any],
+        roles: list[str] | None,
+        facts: dict[str, Any],
+        result: dict[str, Any],
+        task_vars: dict[str, Any],
+    ) -> list[str]:
+        """What does not add up on this host; who takes which memory is returned, and shown in check mode."""
+        host = self.host(task_vars)
+        errors, warnings = _budget.complaints(plan, host, roles, facts)
+        if warnings:
+            said = [f"{host}: {sentence}" for sentence in warnings]
+            result["warnings"] = [*result.get("warnings", []), *said]
+        rows = _budget.table(plan, host, facts, roles) if facts else []
+        if rows:
+            result["memory"] = rows
+            # Within the whole way of a deployment its own preflight has shown that of all roles.
+            if self._task.check_mode and "onehop_site_plan" not in task_vars:
+                display.display(f"{host}:\n{_memory_table.text(rows)}")
+        return errors
 
     @staticmethod
     def _fail(result: dict[str, Any], sentences: list[str]) -> None:

@@ -143,6 +143,28 @@ options:
             description: The edge's host.
             type: str
             required: true
+      models:
+        description: Models of which the host may have the configuration.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          model:
+            description: A repository of the Hugging Face hub, or a path.
+            type: str
+            required: true
+          cache:
+            description: The directory that has the hub's C(hub).
+            type: str
+            required: true
+          revision:
+            description: The repository's branch, tag or commit.
+            type: str
+            default: main
+          variable:
+            description: The variable that declares it.
+            type: str
+            required: true
 seealso:
   - module: onehop.llm.model_specs
 """
@@ -180,6 +202,23 @@ facts:
     selinux: false
     python: /usr/bin/python3
     systemd: 257
+    configs: {org/model: {config: {model_type: qwen3}, bytes: 16381470720}}
+memory:
+  description: Who takes what of which device; sizes in bytes, and none where they are not known.
+  returned: when models use devices
+  type: list
+  elements: dict
+  sample:
+    - device: 0 (NVIDIA L40S)
+      model: small
+      engine: vllm
+      share: 0.6
+      of: all
+      weights: 16381470720
+      kv_cache: 4831838208
+      total: 22389194752
+      promised: 28991029248
+      memory: 48318382080
 """
 
 import glob
@@ -196,6 +235,7 @@ from ansible_collections.onehop.llm.plugins.module_utils import (
     _cdi_devices,
     _cdi_plan,
     _cdi_registry,
+    _model_configs,
     _owned,
     _packages,
     _podman,
@@ -377,15 +417,22 @@ def main():
                     "podman": need_spec(),
                     "pythons": need_spec(path={"type": "path"}),
                     "copies": need_spec(path=text),
+                    "models": need_spec(
+                        model=text, cache=text, revision={"type": "str", "default": "main"}
+                    ),
                 },
             },
         },
         supports_check_mode=True,
     )
     systemd = Systemd(module.run_command)
-    kinds = ("ports", "files", "accounts", "pythons", "devices", "podman", "copies")
+    kinds = ("ports", "files", "accounts", "pythons", "devices", "podman", "copies", "models")
     needs = module.params["needs"] or {kind: [] for kind in kinds}
-    found = dict(facts(module.run_command, systemd), copies=copies(needs["copies"]))
+    found = dict(
+        facts(module.run_command, systemd),
+        copies=copies(needs["copies"]),
+        configs=_model_configs.found(needs["models"]),
+    )
     if os.geteuid() != 0:
         module.fail_json(
             msg="This needs root on the host. Set become: true, or ansible_become: true.",

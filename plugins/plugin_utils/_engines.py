@@ -17,6 +17,7 @@ from typing import Any
 
 from ansible_collections.onehop.llm.plugins.plugin_utils import _flag_check, _flag_table
 from ansible_collections.onehop.llm.plugins.plugin_utils._flags import Dialect, arguments
+from ansible_collections.onehop.llm.plugins.plugin_utils._promises import Promises
 from ansible_collections.onehop.llm.plugins.plugin_utils._schema import Option
 
 
@@ -96,6 +97,8 @@ class Engine:
     environment: Mapping[str, str] = field(default_factory=dict)
     flag_environment: str = ""
     """What the environment variables that stand for flags begin with."""
+    promises: Promises | None = None
+    """What its workers take of a host."""
     front: Any = None
     """The module that plans what stands in front of its workers on a host, where there is such."""
 

@@ -23,6 +23,7 @@ from ansible_collections.onehop.llm.plugins.plugin_utils import (
     _router,
     _service,
     _unit_text,
+    _wishes,
 )
 from ansible_collections.onehop.llm.plugins.plugin_utils._catalogue import DESCRIPTIONS
 
@@ -37,7 +38,7 @@ OPERATOR = "/usr/local/bin/onehop"
 LIBRARY = "/opt/onehop/lib"
 """What that command needs."""
 
-KINDS = ("ports", "files", "accounts", "pythons", "devices", "podman", "copies")
+KINDS = ("ports", "files", "accounts", "pythons", "devices", "podman", "copies", "models")
 """What a host may need."""
 
 
@@ -76,9 +77,20 @@ def _engine_needs(role: str, engine: Mapping[str, Any], wanted: Rendered) -> Non
             wanted["ports"].append(need)
         if worker.get("user"):
             wanted["accounts"].append({"name": worker["user"], "variable": f"{role}_user"})
+        wanted["models"] += _model_needs(worker)
         for device in worker.get("devices") or []:
             need = {"device": device, "variable": f"{worker['variable']}.devices"}
             wanted["devices"].append(need)
+
+
+def _model_needs(worker: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Where the host may have the configuration of a worker's model."""
+    model = _wishes.model_of(worker)
+    if not model:
+        return []
+    revision = worker["settings"].get("revision") or "main"
+    place = {"cache": worker["cache"], "revision": str(revision)}
+    return [{"model": model, "variable": worker["variable"], **place}]
 
 
 def _ports(worker: Mapping[str, Any]) -> list[tuple[str, int]]:
