@@ -12,7 +12,7 @@ This plugin util is private to the collection.
 from __future__ import annotations
 
 from ansible_collections.onehop.llm.plugins.plugin_utils import _engine_options as shared
-from ansible_collections.onehop.llm.plugins.plugin_utils._engines import Engine, Native
+from ansible_collections.onehop.llm.plugins.plugin_utils._engines import Engine, Naming, Native
 from ansible_collections.onehop.llm.plugins.plugin_utils._flags import Dialect
 from ansible_collections.onehop.llm.plugins.plugin_utils._schema import Option
 
@@ -89,6 +89,12 @@ LLAMA_CPP = Engine(
             default=None,
         ),
         Option(f"{ROLE}_gpu", "str", _GPU_DOC, default="auto", choices=_GPU),
+        Option(
+            f"{ROLE}_weights_dir",
+            "path",
+            "Directory for the weights that the role fetches, shared by all workers of this engine.",
+            default="/var/cache/onehop-models",
+        ),
     ),
     model_keys=(
         *shared.model_keys(ROLE),
@@ -116,4 +122,14 @@ LLAMA_CPP = Engine(
     },
     path_flags=("chat-template-file", "lora", "mmproj", "model", "model-draft"),
     environment={"LLAMA_CACHE": "{cache}"},
+    managed_environment=dict.fromkeys(
+        ("HF_HOME", "HF_HUB_CACHE", "LLAMA_CACHE"),
+        "Remove it: the role fetches weights to llama_cpp_weights_dir, and what a worker fetches "
+        "itself goes into its own cache directory",
+    ),
+    naming=(
+        Naming("hf-repo", "gguf", form="gguf", file="hf-file", instead="model"),
+        Naming("hf-repo-draft", "gguf", form="gguf", instead="model-draft"),
+        Naming("spec-draft-hf", "gguf", form="gguf", instead="spec-draft-model"),
+    ),
 )

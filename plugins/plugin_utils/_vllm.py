@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from ansible_collections.onehop.llm.plugins.plugin_utils import _container_options as containers
 from ansible_collections.onehop.llm.plugins.plugin_utils import _engine_options as shared
-from ansible_collections.onehop.llm.plugins.plugin_utils._engines import Container, Engine
+from ansible_collections.onehop.llm.plugins.plugin_utils._engines import Container, Engine, Naming
 from ansible_collections.onehop.llm.plugins.plugin_utils._flags import Dialect
 
 ROLE = "vllm"
@@ -47,6 +47,7 @@ VLLM = Engine(
     port_flags={"host": "0.0.0.0", "port": "8000"},
     socket_flags={"uds": "/run/onehop/http.sock"},
     managed_instead={
+        "download-dir": containers.KEPT,
         "host": _LOOPBACK,
         "model": "Use the model's model",
         "port": "Use the model's port",
@@ -66,8 +67,18 @@ VLLM = Engine(
         "VLLM_API_KEY": containers.by_environment("api_key", "VLLM_API_KEY"),
     },
     environment={
+        **containers.COMPILED,
         "HF_HOME": containers.CACHE,
-        "VLLM_CACHE_ROOT": f"{containers.CACHE}/vllm",
+        "VLLM_CACHE_ROOT": f"{containers.JIT}/vllm",
         "VLLM_NO_USAGE_STATS": "1",
     },
+    managed_environment=containers.MANAGED_ENVIRONMENT,
+    offline_environment=containers.OFFLINE,
+    naming=(
+        Naming(None, revision="revision"),
+        Naming("tokenizer", "config", "tokenizer-revision"),
+        Naming("hf-config-path", "config"),
+        Naming("speculative-config", form="draft"),
+        Naming("lora-modules", "adapter", form="adapters"),
+    ),
 )

@@ -20,6 +20,7 @@ from ansible_collections.onehop.llm.plugins.plugin_utils import (
     _declared,
     _native,
     _schema,
+    _weights,
 )
 from ansible_collections.onehop.llm.plugins.plugin_utils._engines import (
     Container,
@@ -65,7 +66,7 @@ def read(engine: Engine, given: Mapping[str, Any], problems: Problems) -> dict[s
         workers += [front] if front else []
         for worker in workers[:-1] if front and variables[engine.front.VARIABLE]["route"] else []:
             worker["route"], worker["health"] = front["url"], front["health"]
-    return {"workers": workers, **own}
+    return {"workers": workers, "weights": _weights.read(role, variables, problems), **own}
 
 
 def _worker(
@@ -114,6 +115,8 @@ def _worker(
         Model(engine, where, model, variables, own), spec, problems
     )
     worker = spec | more
+    way = model["weights"] or variables[f"{role}_weights"]
+    worker["weights"] = [] if way == "engine" else _weights.named(engine, worker, way)
     _declared.line(engine, worker, problems)
     return worker
 
