@@ -111,6 +111,9 @@ class Engine:
     """What to write instead of a variable that the role sets, by its name."""
     naming: tuple[Naming, ...] = ()
     """Where its settings name repositories of the hub."""
+    tokenizers: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Classes of tokenizers that its older versions do not know: which class they know instead, and
+    the first version that needs no help."""
     offline_environment: Mapping[str, str] = field(default_factory=dict)
     """Variables of a worker that has all its weights on the host."""
     front: Any = None

@@ -80,6 +80,8 @@ SGLANG = Engine(
     },
     managed_environment=containers.MANAGED_ENVIRONMENT,
     offline_environment=containers.OFFLINE,
+    # The class is of transformers 5, which 0.5.10 is the first to want; 0.5.9 wants 4.57.1.
+    tokenizers={"TokenizersBackend": ("PreTrainedTokenizerFast", "0.5.10")},
     naming=(
         Naming(None, revision="revision"),
         Naming("tokenizer-path", "config"),

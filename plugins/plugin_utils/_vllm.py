@@ -74,6 +74,8 @@ VLLM = Engine(
     },
     managed_environment=containers.MANAGED_ENVIRONMENT,
     offline_environment=containers.OFFLINE,
+    # The class is of transformers 5, which 0.19.1 is the first to want; 0.19.0 refuses it.
+    tokenizers={"TokenizersBackend": ("PreTrainedTokenizerFast", "0.19.1")},
     naming=(
         Naming(None, revision="revision"),
         Naming("tokenizer", "config", "tokenizer-revision"),

@@ -96,15 +96,31 @@ def read(role: str, variables: Mapping[str, Any], problems: Problems) -> dict[st
 def named(engine: Engine, spec: Mapping[str, Any], way: str) -> list[dict[str, Any]]:
     """Every repository that a worker's settings name, each once, as plain data.
 
-    Each says whether it is to be fetched (``stage``), which it is where the ``way`` is so.
+    Each says whether it is to be fetched (``stage``), which it is where the ``way`` is so, and which
+    classes of ``tokenizers`` have to be called otherwise for the worker.
     """
+    unknown = _unknown_tokenizers(engine, spec.get("image", ""))
     found: dict[str, dict[str, Any]] = {}
 
     def note(repo: Repo) -> None:
-        found.setdefault(repo.key, repo.data() | {"stage": way == "stage"})
+        found.setdefault(repo.key, repo.data() | {"stage": way == "stage", "tokenizers": unknown})
 
     replaced(engine, spec, note)
     return list(found.values())
+
+
+def _unknown_tokenizers(engine: Engine, image: str) -> dict[str, str]:
+    """Classes that an image's version does not know; where it cannot be told it gets those it does.
+
+    Newer versions know the older names, too.
+    """
+    tag = re.search(r":v?(\d+)\.(\d+)\.(\d+)(?![^-+.]*/)", image)
+    version = tuple(map(int, tag.groups())) if tag else (0, 0, 0)
+    return {
+        name: instead
+        for name, (instead, since) in engine.tokenizers.items()
+        if version < tuple(map(int, since.split(".")))
+    }
 
 
 def replaced(engine: Engine, spec: Mapping[str, Any], use: Use) -> dict[str, Any]:
@@ -263,7 +279,7 @@ def _projector(
 
 
 def union(workers: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """What the workers of an engine name, each once; it is fetched if any of them wants that."""
+    """What the workers of an engine name, each once. It is fetched if any of them wants that."""
     items = [item for worker in workers for item in worker.get("weights", [])]
     for index, item in enumerate(items):
         same = [other for other in items if other["key"] == item["key"]]

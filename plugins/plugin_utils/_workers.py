@@ -66,7 +66,8 @@ def read(engine: Engine, given: Mapping[str, Any], problems: Problems) -> dict[s
         workers += [front] if front else []
         for worker in workers[:-1] if front and variables[engine.front.VARIABLE]["route"] else []:
             worker["route"], worker["health"] = front["url"], front["health"]
-    return {"workers": workers, "weights": _weights.read(role, variables, problems), **own}
+    weights = _weights.read(role, variables, problems) | {"wanted": list(_weights.union(workers))}
+    return {"workers": workers, "weights": weights, **own}
 
 
 def _worker(
@@ -116,6 +117,7 @@ def _worker(
     )
     worker = spec | more
     way = model["weights"] or variables[f"{role}_weights"]
+    worker["weights_dir"] = own["weights_dir"]
     worker["weights"] = [] if way == "engine" else _weights.named(engine, worker, way)
     _declared.line(engine, worker, problems)
     return worker
