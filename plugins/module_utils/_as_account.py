@@ -50,11 +50,11 @@ def _child(entry, writing, function, arguments):
         os.setuid(entry.pw_uid)
         os.umask(0o022)
         try:
-            given = {"value": function(*arguments)}
+            given = json.dumps({"value": function(*arguments)})
         except Exception as error:
-            given = {"error": "%s: %s" % (type(error).__name__, error)}
+            given = json.dumps({"error": "%s: %s" % (type(error).__name__, error)})
         with os.fdopen(writing, "wb") as answer:
-            answer.write(json.dumps(given).encode("utf-8"))
+            answer.write(given.encode("utf-8"))
         status = 0
     finally:
         os._exit(status)

@@ -125,7 +125,7 @@ class Weights(object):
         _files.File(self._path, request).write()
         words = ["--pipe", "--wait", "--collect", "--property=RuntimeMaxSec=120"]
         status, out, err = self._run("ask", environment, token, words)
-        os.unlink(self._path)
+        self._forget_request()
         return (json.loads(out), "") if status == 0 else ({}, err.strip())
 
     def _run(self, verb, environment, token, words):
@@ -170,6 +170,9 @@ class Weights(object):
     def forget(self):
         """Remove what the unit was asked."""
         self.manager.forgive([self.unit])
+        self._forget_request()
+
+    def _forget_request(self):
         if os.path.exists(self._path):
             os.unlink(self._path)
             _files.remove_empty(REQUESTS, os.path.dirname(REQUESTS))

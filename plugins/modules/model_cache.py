@@ -207,7 +207,7 @@ from ansible_collections.onehop.llm.plugins.module_utils._weights import Weights
 SLICE = 5
 """Seconds that one look lasts while the action plugin shows progress."""
 
-ITEM = {
+ITEM: dict = {
     "key": {"type": "str", "no_log": False},
     "repo": {"type": "str", "required": True},
     "revision": {"type": "str", "default": "main"},
