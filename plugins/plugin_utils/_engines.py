@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.onehop.llm.plugins.plugin_utils import _flag_check, _flag_table
 from ansible_collections.onehop.llm.plugins.plugin_utils._flags import Dialect, arguments
 from ansible_collections.onehop.llm.plugins.plugin_utils._schema import Option
 
@@ -28,6 +29,8 @@ class Native:
     command: tuple[str, ...]
     gpu_environment: Mapping[str, str] = field(default_factory=dict)
     """Caches that GPU back ends fill."""
+    drain: int = 60
+    """Seconds that it has for the answers it is giving when it is stopped."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,8 @@ class Engine:
     role_options: tuple[Option, ...]
     model_keys: tuple[Option, ...]
     dialect: Dialect
+    flag_table: str
+    """The name of the table of its flags."""
     health_path: str
     """Answers 200 once the model is loaded."""
     model_flags: Mapping[str, str]
@@ -116,6 +121,8 @@ class Engine:
     the first version that needs no help."""
     offline_environment: Mapping[str, str] = field(default_factory=dict)
     """Variables of a worker that has all its weights on the host."""
+    flag_environment: str = ""
+    """What the environment variables that stand for flags begin with."""
     front: Any = None
     """The module that plans what stands in front of its workers on a host, where there is such."""
 
@@ -165,13 +172,26 @@ class Engine:
             ),
         )
 
+    def check(self, said: str | None, level: str) -> _flag_check.Check:
+        """The check of flags for a version as it was said, if it was."""
+        known = _flag_table.table(self.flag_table)
+        return _flag_check.Check(
+            self.title,
+            self.dialect,
+            known,
+            _flag_table.choose(known, said),
+            level,
+            self.flag_environment,
+        )
+
     def command_line(self, spec: Mapping[str, Any]) -> list[str]:
         """The words behind the program; references to credentials are still in them."""
         listener = self.socket_flags if spec["socket"] else self.port_flags
         managed = {
             name: fill(spec, text) for name, text in {**self.model_flags, **listener}.items()
         }
-        flags = arguments({**spec["settings"], **managed}, self.dialect)
+        known = _flag_table.table(self.flag_table).at(spec["flag_version"])
+        flags = arguments({**spec["settings"], **managed}, self.dialect, known)
         return [*(fill(spec, word) for word in self.words), *flags, *spec["extra_args"]]
 
 

@@ -4,7 +4,8 @@
 
 Facts: its flags and ``LLAMA_ARG_*`` variables are those of ``common/arg.cpp``; it speaks no
 sd_notify and takes no inherited sockets (0.7.0); ``/health`` is 503 while it loads and 200 after,
-without a key.
+without a key. After a signal to stop it computes nothing more, and yet waits for those who are
+connected (0.7.0, seen): more time would only keep their requests from another replica.
 
 This plugin util is private to the collection.
 """
@@ -37,6 +38,7 @@ LLAMA_CPP = Engine(
     runtime=Native(
         executable="llama-server",
         command=("{binary}",),
+        drain=5,
         gpu_environment={
             "CUDA_CACHE_PATH": "{cache}/jit/cuda",
             "MIOPEN_CUSTOM_CACHE_DIR": "{cache}/jit/miopen",
@@ -48,7 +50,7 @@ LLAMA_CPP = Engine(
         },
     ),
     role_options=(
-        *shared.role_options(ROLE, "llama.cpp"),
+        *shared.role_options(ROLE, "llama.cpp", "the name of the archive or the binary", "b9000"),
         Option(
             f"{ROLE}_package",
             "str",
@@ -104,6 +106,7 @@ LLAMA_CPP = Engine(
         shared.section("service_config", "Service"),
     ),
     dialect=Dialect(repeat=True, negate=True),
+    flag_table=ROLE,
     health_path="/health",
     model_flags={"alias": "{name}"},
     port_flags={"host": "127.0.0.1", "port": "{port}"},
@@ -133,4 +136,5 @@ LLAMA_CPP = Engine(
         Naming("hf-repo-draft", "gguf", form="gguf", instead="model-draft"),
         Naming("spec-draft-hf", "gguf", form="gguf", instead="spec-draft-model"),
     ),
+    flag_environment="LLAMA_ARG_",
 )

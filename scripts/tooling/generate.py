@@ -1,6 +1,7 @@
 # SPDX-FileCopyrightText: The OneHop authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes what comes from the table of variables: each role's defaults, argument specs and README.
+"""Writes what comes from tables: each role's defaults, argument specs and README from that of variables, and the reference
+pages of flags from those of engines.
 
 ``scripts/generate`` writes the files, ``scripts/generate --check`` says which ones are not what it
 would write.
@@ -25,6 +26,7 @@ from ansible_collections.onehop.llm.plugins.plugin_utils import (
     _router,
 )
 from ansible_collections.onehop.llm.plugins.plugin_utils._schema import REQUIRED, TYPES, Option
+from tooling.flags import pages
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SPDX = "# SPDX-FileCopyrightText: The OneHop authors\n# SPDX-License-Identifier: GPL-3.0-or-later\n"
@@ -149,7 +151,7 @@ def files() -> dict[Path, str]:
         made[home / "defaults" / "main.yml"] = defaults(options)
         made[home / "meta" / "argument_specs.yml"] = argument_specs(role, options)
         made[home / "README.md"] = readme(home / "README.md", options)
-    return made
+    return made | pages.files()
 
 
 def main() -> int:

@@ -350,7 +350,7 @@ def test_a_plan_holds_no_secret() -> None:
         vllm({"container_config": {"PodmanArgs": ["--network=pasta -d --no-hosts", "--net none"]}}),
         vllm({"container_config": {"Network": "pasta:-T,8000,-t,none"}}),
         vllm({"extra_args": ["--path", "/srv/a:b"]}),
-        vllm({"extra_args": ["--seed", ""], "settings": {"stop": ["a", ""]}}),
+        vllm({"extra_args": ["--chat-template", ""], "settings": {"stop": ["a", ""]}}),
         vllm({"settings": {"x": "a" * 131067, "y": {"z": "\0"}}}),
         vllm(vllm_subuid_start=2**32 - 1 - 65536),
         vllm({"extra_args": ["--seed", "1", "-O3"]}),
