@@ -43,7 +43,11 @@ def hub_of(directory):
 def commit_of(hub, repo, revision):
     """The commit that the cache has for a revision; ``None`` where it has none."""
     place = os.path.join(hub, folder(repo))
-    if _COMMIT.match(revision) or os.path.isdir(os.path.join(place, "snapshots", revision)):
+    if not re.match(r"\w[\w./-]*\Z", revision) or ".." in revision:
+        return None
+    if _COMMIT.match(revision) or (
+        "/" not in revision and os.path.isdir(os.path.join(place, "snapshots", revision))
+    ):
         return revision
     try:
         with open(os.path.join(place, "refs", revision)) as file:

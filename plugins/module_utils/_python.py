@@ -74,6 +74,18 @@ def complaint(path=None, variable="router_python"):
     )
 
 
+def programs(pids):
+    """What each process was started as."""
+    found = []
+    for pid in pids:
+        try:
+            with open("/proc/%s/cmdline" % pid) as file:
+                found.append(file.read().partition("\0")[0])
+        except OSError:
+            continue
+    return found
+
+
 class Environment(object):
     """An environment for one interpreter and one ``identity`` of its sources.
 
@@ -118,6 +130,19 @@ class Environment(object):
             shutil.rmtree(work)
         with open(os.path.join(self.path, "complete"), "w"):
             pass
+
+    def supersede(self, owned):
+        """Remove the other environments on an owner's list, but for those that something runs in."""
+        used = set(programs(pid for pid in os.listdir("/proc") if pid.isdigit()))
+        old = [
+            path
+            for path in owned.things["directories"]
+            if path != self.path and os.path.join(path, "bin", "python") not in used
+        ]
+        for path in old:
+            shutil.rmtree(path, ignore_errors=True)
+        owned.drop("directories", old)
+        owned.save()
 
     def _install(self, content, offline):
         program = os.path.join(self.path, "bin", "python")

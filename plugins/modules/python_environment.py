@@ -109,7 +109,10 @@ def main():
     python = _python.find(run, wanted["python"])
     if python is None:
         variable = "router_python" if wanted["name"] == "router" else "gpu_host_hub_python"
-        module.fail_json(msg=_python.complaint(wanted["python"], variable))
+        said = _python.complaint(wanted["python"], variable)
+        if wanted["name"] == "hub":
+            said += " Or leave fetching weights to the engine: weights: engine."
+        module.fail_json(msg=said)
     environment = _python.Environment(
         run, python, wanted["identity"] or "", wanted["name"], wanted["module"] or "sys"
     )
@@ -123,6 +126,9 @@ def main():
             environment.make(wanted["sent"], offline=wanted["packages"] == "controller")
         except _python.EnvironmentFailed as error:
             module.fail_json(msg=str(error))
+        if wanted["name"] == "hub":
+            # The router's go once no stream runs in them any more.
+            environment.supersede(owned)
     module.exit_json(
         changed=not made,
         needed=needed,

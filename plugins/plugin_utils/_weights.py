@@ -21,6 +21,7 @@ from ansible_collections.onehop.llm.plugins.plugin_utils._engines import Engine,
 from ansible_collections.onehop.llm.plugins.plugin_utils._problems import Problems
 
 _REPO = re.compile(r"(?:[A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*\Z")
+_REVISION = re.compile(r"\w[\w./-]*\Z")
 _LONGEST = 96
 _MAIN = "main"
 """The branch that is meant where no revision is given."""
@@ -165,7 +166,7 @@ def _repo(naming: Naming, revision: str | None, variable: str) -> Make:
         if not isinstance(name, str) or not _is_name(name):
             return None
         given = {"revision": revision or _MAIN, "kind": naming.kind, "variable": variable} | more
-        return Repo(name, **given)
+        return Repo(name, **given) if _is_revision(given["revision"]) else None
 
     return make
 
@@ -175,6 +176,11 @@ def _is_name(text: str) -> bool:
     if len(text) > _LONGEST or "--" in text or ".." in text or text.endswith((".git", ".gguf")):
         return False
     return bool(_REPO.match(text))
+
+
+def _is_revision(text: str) -> bool:
+    """Whether a text can be a branch, a tag or a commit: it becomes a path in the cache."""
+    return bool(_REVISION.match(text)) and ".." not in text
 
 
 def _spelt(settings: Mapping[str, Any], flag: str | None) -> str | None:
@@ -232,7 +238,7 @@ def _parsed(text: str) -> Any:
         return None
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

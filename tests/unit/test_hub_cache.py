@@ -88,7 +88,8 @@ def test_one_of_two_formats_is_enough(tmp_path: Path) -> None:
 def test_revisions(tmp_path: Path) -> None:
     snapshot(tmp_path, "config.json", "model.safetensors")
     assert lacks(tmp_path, revision=COMMIT) == ""
-    assert lacks(tmp_path, revision="v1") == "it is not in the cache"
+    for revision in ("v1", "..", "../snapshots/" + COMMIT, "/etc", "", "a/../b"):
+        assert lacks(tmp_path, revision=revision) == "it is not in the cache"
     ref = tmp_path / "models--a--b" / "refs" / "main"
     for text in ("../../other", "..", "", "a/b"):
         ref.write_text(text, encoding="utf-8")

@@ -7,6 +7,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ansible_collections.onehop.llm.plugins.plugin_utils import _plan, _weights
 from ansible_collections.onehop.llm.plugins.plugin_utils._catalogue import ENGINES
@@ -170,6 +172,35 @@ def test_where_weights_come_from() -> None:
     assert made["sources"] == sources and made["bundles"] == ["/srv/models"]
     assert "is not a repository" in complaint(hosts.vllm(vllm_weights_sources={"a b": "/srv/x"}))
     assert "Podman cannot mount" in complaint(hosts.vllm(vllm_weights_bundles=["/srv/a:b"]))
+
+
+@pytest.mark.parametrize("revision", ["../../x", "/etc", "", "a\nb"])
+def test_a_revision_that_can_be_none(revision: str) -> None:
+    keys = named(hosts.vllm({"settings": {"revision": revision}}))
+    assert keys == ([] if revision else ["a/b@main:model"])
+
+
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text() | st.sampled_from(["a/b", "x=a/l", "{"]),
+    lambda inner: (
+        st.lists(inner) | st.dictionaries(st.text() | st.sampled_from(["path", "model"]), inner)
+    ),
+    max_leaves=5,
+)
+
+
+@given(data=st.data(), role=st.sampled_from(sorted(ENGINES)))
+def test_whatever_settings_hold_they_can_be_looked_through(data: st.DataObject, role: str) -> None:
+    engine = ENGINES[role]
+    flags = [naming.flag for naming in engine.naming if naming.flag] + ["revision", "hf-file"]
+    settings = data.draw(st.dictionaries(st.sampled_from(flags), _VALUES))
+    spec = {"model": data.draw(st.text()), "settings": settings, "variable": "v", "image": "x:v1"}
+    keys = [item["key"] for item in _weights.named(engine, spec, "stage")]
+    assert len(keys) == len(set(keys))
+    assert _weights.replaced(engine, spec, lambda dummy: None) == spec
+    # Of what has become paths nothing is named any more.
+    paths = _weights.replaced(engine, spec, lambda repo: f"/hub/{repo.name}")
+    assert _weights.named(engine, paths, "stage") == []
 
 
 def test_known_variables() -> None:
