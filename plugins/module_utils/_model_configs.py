@@ -3,7 +3,7 @@
 """What a host has of models: their configuration and the size of their weights.
 
 A model is a directory or a file of its own, or a repository in a cache of the Hugging Face hub:
-``hub/models--ORG--NAME`` with ``refs`` that name a commit and ``snapshots`` by commit. A GGUF
+``models--ORG--NAME``, below ``hub`` or not, with ``refs`` that name a commit and ``snapshots`` by commit. A GGUF
 file's header is described in ggml's docs/gguf.md.
 
 This module util is private to the collection.
@@ -16,6 +16,8 @@ import json
 import os
 import re
 import struct
+
+from ansible_collections.onehop.llm.plugins.module_utils import _hub_cache
 
 LARGEST = 16 * 1024 * 1024
 """Bytes of a configuration or an index that is read; they are far smaller."""
@@ -61,24 +63,27 @@ def found(needs):
     """``config`` and ``bytes`` of each model that the host has, by the name that workers give it."""
     models = {}
     for need in needs:
-        if need["model"] not in models:
-            known = look(place(need["model"], need["cache"], need["revision"]))
-            if known:
-                models[need["model"]] = known
+        for cache in need["caches"]:
+            if need["model"] not in models:
+                known = look(place(need["model"], cache, need["revision"]))
+                if known:
+                    models[need["model"]] = known
     return models
 
 
 def place(model, cache, revision):
-    """Where a model is, or would be."""
+    """Where a model is; ``None`` where the cache has no commit for its revision."""
     if model.startswith("/"):
         return model
-    home = os.path.join(cache, "hub", "models--" + model.replace("/", "--"))
-    commit = read(os.path.join(home, "refs", revision)).strip() or revision
-    return os.path.join(home, "snapshots", commit)
+    hub = _hub_cache.hub_of(cache)
+    commit = _hub_cache.commit_of(hub, model, revision)
+    return commit and _hub_cache.snapshot(hub, model, commit)
 
 
 def look(path):
     """The configuration and the bytes of the weights at a path; ``None`` without either."""
+    if not path:
+        return None
     try:
         if os.path.isfile(path):
             return {"config": gguf(path), "bytes": sum(map(os.path.getsize, parts(path)))}

@@ -153,9 +153,10 @@ options:
             description: A repository of the Hugging Face hub, or a path.
             type: str
             required: true
-          cache:
-            description: The directory that has the hub's C(hub).
-            type: str
+          caches:
+            description: Directories with repositories, in the layout of the hub's cache.
+            type: list
+            elements: str
             required: true
           revision:
             description: The repository's branch, tag or commit.
@@ -249,6 +250,7 @@ OLDEST_SYSTEMD = 249
 """The first that knows SocketBindDeny=."""
 GPU_GROUPS = ("render", "video")
 GPU_NODES = ("/dev/nvidia[0-9]*", "/dev/kfd", "/dev/dri/renderD*")
+CACHES = {"type": "list", "elements": "str", "required": True}
 WORKERS = "onehop-workers"
 """The group of every worker."""
 
@@ -418,7 +420,7 @@ def main():
                     "pythons": need_spec(path={"type": "path"}),
                     "copies": need_spec(path=text),
                     "models": need_spec(
-                        model=text, cache=text, revision={"type": "str", "default": "main"}
+                        model=text, caches=CACHES, revision={"type": "str", "default": "main"}
                     ),
                 },
             },

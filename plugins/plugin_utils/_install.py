@@ -79,19 +79,20 @@ def _engine_needs(role: str, engine: Mapping[str, Any], wanted: Rendered) -> Non
             wanted["ports"].append(need)
         if worker.get("user"):
             wanted["accounts"].append({"name": worker["user"], "variable": f"{role}_user"})
-        wanted["models"] += _model_needs(worker)
+        wanted["models"] += _model_needs(engine, worker)
         for device in worker.get("devices") or []:
             need = {"device": device, "variable": f"{worker['variable']}.devices"}
             wanted["devices"].append(need)
 
 
-def _model_needs(worker: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _model_needs(engine: Mapping[str, Any], worker: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Where the host may have the configuration of a worker's model."""
     model = _wishes.model_of(worker)
     if not model:
         return []
     revision = worker["settings"].get("revision") or "main"
-    place = {"cache": worker["cache"], "revision": str(revision)}
+    caches = [worker["weights_dir"], *engine.get("weights", {}).get("bundles", [])]
+    place = {"caches": caches, "revision": str(revision)}
     return [{"model": model, "variable": worker["variable"], **place}]
 
 

@@ -44,7 +44,7 @@ def hub(cache: Path, repository: str, ref: str = "main") -> Path:
 
 
 def found(cache: Path, model: str, revision: str = "main") -> Any:
-    need = {"model": model, "cache": str(cache), "revision": revision, "variable": "x"}
+    need = {"model": model, "caches": [str(cache)], "revision": revision, "variable": "x"}
     return _model_configs.found([need]).get(model)
 
 
@@ -55,6 +55,21 @@ def test_a_repository_in_the_cache(tmp_path: Path) -> None:
     assert found(tmp_path, "org/one", COMMIT) == {"config": CONFIG, "bytes": 150}
     assert found(tmp_path, "org/one", "other") is None
     assert found(tmp_path, "org/two") is None
+
+
+def test_a_bundle_of_repositories(tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle"
+    hub(bundle, "org/one")
+    (bundle / "hub").rename(tmp_path / "plain")
+    snapshot(
+        tmp_path / "plain" / "models--org--one" / "snapshots" / COMMIT, {"model.safetensors": 7}
+    )
+    need = {
+        "model": "org/one",
+        "caches": [str(tmp_path / "nowhere"), str(tmp_path / "plain")],
+        "revision": "main",
+    }
+    assert _model_configs.found([need]) == {"org/one": {"config": CONFIG, "bytes": 7}}
 
 
 def test_a_branch_of_a_repository(tmp_path: Path) -> None:
@@ -174,7 +189,7 @@ def test_a_broken_gguf_file(tmp_path: Path, content: bytes) -> None:
 
 def test_what_is_asked_of_a_host() -> None:
     made = plan(
-        vllm({"settings": {"revision": "v2"}})
+        vllm({"settings": {"revision": "v2"}}, vllm_weights_bundles=["/srv/bundle"])
         | {"llama_cpp_models": {"l": {"settings": {"model": "/srv/x.gguf"}}, "n": {}}}
     )
     wanted = _install.needs(made.data(), "gpu1", None)["models"]
@@ -182,13 +197,13 @@ def test_what_is_asked_of_a_host() -> None:
         {
             "model": "/srv/x.gguf",
             "variable": "llama_cpp_models.l",
-            "cache": "/var/cache/llama-cpp/l",
+            "caches": ["/var/cache/onehop-models"],
             "revision": "main",
         },
         {
             "model": "a/b",
             "variable": "vllm_models.m",
-            "cache": "/var/cache/vllm",
+            "caches": ["/var/cache/vllm", "/srv/bundle"],
             "revision": "v2",
         },
     ]
