@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.onehop.llm.plugins.plugin_utils._demands import Hardware
 from ansible_collections.onehop.llm.plugins.plugin_utils._flags import Dialect, arguments
 from ansible_collections.onehop.llm.plugins.plugin_utils._schema import Option
 
@@ -89,6 +90,10 @@ class Engine:
     words: tuple[str, ...] = ()
     """What stands before the flags."""
     environment: Mapping[str, str] = field(default_factory=dict)
+    hub_flags: tuple[str, ...] = ()
+    """Flags of a native program that name a repository of the hub."""
+    hardware: Hardware | None = None
+    """What its images ask of a host."""
     front: Any = None
     """The module that plans what stands in front of its workers on a host, where there is such."""
 

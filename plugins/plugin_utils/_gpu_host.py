@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.onehop.llm.plugins.plugin_utils import _schema
+from ansible_collections.onehop.llm.plugins.plugin_utils import _checks, _schema
 from ansible_collections.onehop.llm.plugins.plugin_utils._problems import Problems
 from ansible_collections.onehop.llm.plugins.plugin_utils._schema import Option
 
@@ -54,6 +54,18 @@ OPTIONS: tuple[Option, ...] = (
             "address": "https://nvidia.github.io/libnvidia-container/stable/deb/amd64 /",
             "key": "{{ lookup('ansible.builtin.file', 'files/nvidia.asc') }}",
         },
+    ),
+    Option(
+        "gpu_host_checks",
+        "dict",
+        "What becomes of a check of the host that finds something: V(error) stops the run before "
+        "anything changes, V(warn) only says it, V(off) leaves it out. Unless given, what cannot "
+        "work is an error, and what may not is a warning.",
+        default={},
+        keys=tuple(
+            Option(name, "level", doc, default=None) for name, doc in _checks.CHECKS.items()
+        ),
+        example={"driver": "warn", "network": "off"},
     ),
 )
 

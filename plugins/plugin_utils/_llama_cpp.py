@@ -114,6 +114,7 @@ LLAMA_CPP = Engine(
         "HF_TOKEN": _BY_FILE.format("HF_TOKEN"),
         "LLAMA_API_KEY": _BY_CREDENTIAL.format("api-key"),
     },
+    hub_flags=("hf", "hf-repo", "hfr"),
     path_flags=("chat-template-file", "lora", "mmproj", "model", "model-draft"),
     environment={"LLAMA_CACHE": "{cache}"},
 )

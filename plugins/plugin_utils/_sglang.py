@@ -17,6 +17,7 @@ from ansible_collections.onehop.llm.plugins.plugin_utils import _engine_options 
 from ansible_collections.onehop.llm.plugins.plugin_utils import _gateway
 from ansible_collections.onehop.llm.plugins.plugin_utils._engines import Container, Engine
 from ansible_collections.onehop.llm.plugins.plugin_utils._flags import Dialect
+from ansible_collections.onehop.llm.plugins.plugin_utils._sglang_hardware import HARDWARE
 
 ROLE = "sglang"
 _IMAGE = "docker.io/lmsysorg/sglang"
@@ -69,6 +70,7 @@ SGLANG = Engine(
         "HF_TOKEN": containers.by_environment("hf_token", "HF_TOKEN"),
         "HUGGING_FACE_HUB_TOKEN": containers.by_environment("hf_token", "HF_TOKEN"),
     },
+    hardware=HARDWARE,
     environment={
         "HF_HOME": containers.CACHE,
         "SGLANG_CACHE_DIR": f"{containers.CACHE}/sglang",

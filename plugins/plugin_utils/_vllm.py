@@ -17,6 +17,7 @@ from ansible_collections.onehop.llm.plugins.plugin_utils import _container_optio
 from ansible_collections.onehop.llm.plugins.plugin_utils import _engine_options as shared
 from ansible_collections.onehop.llm.plugins.plugin_utils._engines import Container, Engine
 from ansible_collections.onehop.llm.plugins.plugin_utils._flags import Dialect
+from ansible_collections.onehop.llm.plugins.plugin_utils._vllm_hardware import HARDWARE
 
 ROLE = "vllm"
 _IMAGE = "docker.io/vllm/vllm-openai"
@@ -65,6 +66,7 @@ VLLM = Engine(
         "HUGGING_FACE_HUB_TOKEN": containers.by_environment("hf_token", "HF_TOKEN"),
         "VLLM_API_KEY": containers.by_environment("api_key", "VLLM_API_KEY"),
     },
+    hardware=HARDWARE,
     environment={
         "HF_HOME": containers.CACHE,
         "VLLM_CACHE_ROOT": f"{containers.CACHE}/vllm",
