@@ -44,11 +44,11 @@ def found(run):
 
     ``run`` takes an argument list and gives (status, out, err).
     """
-    nothing = {"gpus": [], "mig": [], "gpu_fault": None}
+    nothing: dict = {"gpus": [], "mig": [], "gpu_fault": None}
     if shutil.which("nvidia-smi") is None:
         return nothing
     status, out, err = _ask(run, _query(FIELDS))
-    fields = FIELDS
+    fields: tuple = FIELDS
     if status and "not a valid field" in out + err:
         fields = _ALWAYS_THERE
         status, out, err = _ask(run, _query(fields))

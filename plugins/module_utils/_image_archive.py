@@ -96,7 +96,9 @@ def contents(archive):
 
 
 def _oci(archive, members):
-    names, digests, machines = set(), set(), set()
+    names: set = set()
+    digests: set = set()
+    machines: set = set()
     for entry in _table(archive, members, "index.json")["manifests"]:
         notes = entry.get("annotations") or {}
         names |= {notes[key] for key in _NAMES if notes.get(key)}

@@ -15,7 +15,10 @@ import os
 import socket
 import threading
 from urllib.parse import urlsplit
-from urllib.request import getproxies_environment, proxy_bypass_environment
+from urllib.request import (  # type: ignore[attr-defined]
+    getproxies_environment,
+    proxy_bypass_environment,
+)
 
 SECONDS = 3
 """How long a connection may take."""

@@ -207,7 +207,8 @@ def findings(needs, clock, images):
     found = list(_image_archive.complaints(needs["archives"]))
     found += _clock.complaints(time.time(), clock, downloads)
     found += [
-        {"check": "network", "level": "warn", "said": said} for said in _reach.complaints(downloads)
+        {"check": "network", "level": "error", "said": said}
+        for said in _reach.complaints(downloads)
     ]
     return found
 

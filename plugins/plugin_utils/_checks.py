@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Checks of a host that an operator may overrule: what they are called, and what they found.
 
-A finding has its own level: what cannot work is an error, what may not is a warning.
-``gpu_host_checks`` says otherwise by the check's name.
+A finding has its own level: what cannot work is an error, what may not is a warning. With ``warn``
+for its check in ``gpu_host_checks`` it is never more than a warning.
 
 This plugin util is private to the collection.
 """
@@ -26,9 +26,12 @@ CHECKS = {
     "cpu": "The processor has what the engine's image is built for.",
     "driver": "The GPUs' driver is new enough for the CUDA of the engine's image.",
     "gpu": "There is a GPU that answers, where an image wants one.",
-    "network": "The registry and the hub can be reached, where something is to be downloaded.",
+    "network": "The registry and the hub can be reached, where something is to be downloaded. It "
+    "is only warned of unless told otherwise.",
 }
-"""What each check is for, by its name in ``gpu_host_checks``."""
+"""What each check is for, by its name."""
+DEFAULTS = {name: WARN if name == "network" else ERROR for name in CHECKS}
+"""How strict each check is unless told."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +50,11 @@ def from_host(items: Iterable[Mapping[str, Any]]) -> Iterator[Finding]:
 
 
 def judged(
-    findings: Iterable[Finding], switches: Mapping[str, str | None]
+    findings: Iterable[Finding], strictness: Mapping[str, str]
 ) -> tuple[list[str], list[str]]:
     """Errors and warnings, with what an operator says of each check; nothing twice."""
     said: dict[str, dict[str, None]] = {ERROR: {}, WARN: {}, OFF: {}}
     for finding in findings:
-        level = switches.get(finding.check) or finding.level
-        said[level][finding.said] = None
+        given = strictness.get(finding.check, DEFAULTS[finding.check])
+        said[finding.level if given == ERROR else given][finding.said] = None
     return list(said[ERROR]), list(said[WARN])

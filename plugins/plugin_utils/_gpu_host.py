@@ -58,14 +58,21 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "gpu_host_checks",
         "dict",
-        "What becomes of a check of the host that finds something: V(error) stops the run before "
-        "anything changes, V(warn) only says it, V(off) leaves it out. Unless given, what cannot "
-        "work is an error, and what may not is a warning.",
-        default={},
+        "How strict the checks of a host are, before anything changes. With V(error) what cannot "
+        "work fails the run, and what may not is a warning; with V(warn) all are warnings; with "
+        "V(off) nothing is said. See docs/preflight.md.",
+        default=_checks.DEFAULTS,
         keys=tuple(
-            Option(name, "level", doc, default=None) for name, doc in _checks.CHECKS.items()
+            Option(
+                name,
+                "strictness",
+                doc,
+                default=_checks.DEFAULTS[name],
+                choices=_checks.LEVELS,
+            )
+            for name, doc in _checks.CHECKS.items()
         ),
-        example={"driver": "warn", "network": "off"},
+        example={"driver": "warn", "network": "error"},
     ),
 )
 

@@ -92,7 +92,8 @@ def _engine_needs(role: str, engine: Mapping[str, Any], wanted: Rendered) -> Non
             wanted["directories"].append({"path": worker["cache"], "variable": worker["variable"]})
         for key, port in _ports(worker):
             need = {"port": port, "unit": worker["unit"], "variable": f"{worker['variable']}.{key}"}
-            wanted["ports"].append(need)
+            listening = {"address": worker["address"]} if "address" in worker else {}
+            wanted["ports"].append(need | listening)
         if worker.get("user"):
             wanted["accounts"].append({"name": worker["user"], "variable": f"{role}_user"})
         for device in worker.get("devices") or []:

@@ -150,14 +150,6 @@ def _json(value: Any) -> Any:
     return value
 
 
-def _level(value: Any) -> str:
-    """YAML reads a bare ``off`` as false."""
-    word = "off" if value is False else str(value).strip().lower()
-    if isinstance(value, (str, bool)) and word in ("error", "warn", "off"):
-        return word
-    raise Unfit("is not a level", "Write error, warn or off")
-
-
 def _url(value: Any) -> str:
     text = _str(value)
     if not re.match(r"https?://[^/\s?#@]+([/?][^\s#]*)?\Z", text) and not re.match(
@@ -306,8 +298,8 @@ TYPES: dict[str, Type] = {
         ),
     ),
     "environment_value": Type("str", _environment_value),
+    "strictness": Type("str", lambda value: "off" if value is False else _str(value)),
     "socket_directory": Type("str", _socket_directory),
-    "level": Type("raw", _level),
     "json": Type("raw", _json),
     "list": Type("list"),
     "dict": Type("dict"),

@@ -352,24 +352,24 @@ def test_an_operator_overrules() -> None:
         _checks.Finding("driver", "error", "old"),
         _checks.Finding("driver", "error", "old"),
         _checks.Finding("clock", "warn", "late"),
-        _checks.Finding("network", "warn", "cut"),
+        _checks.Finding("network", "error", "cut"),
     ]
     assert _checks.judged(findings, {}) == (["old"], ["late", "cut"])
-    switches = {"driver": "warn", "clock": "error", "network": "off", "gpu": None}
-    assert _checks.judged(findings, switches) == (["late"], ["old"])
+    assert _checks.judged(findings, {"driver": "warn", "clock": "off", "network": "error"}) == (
+        ["cut"],
+        ["old"],
+    )
 
 
-def test_switches_are_read() -> None:
-    variables = vllm(gpu_host_checks={"driver": "warn", "network": False})
+def test_what_an_operator_says_is_read() -> None:
+    variables = vllm(gpu_host_checks={"driver": "warn", "clock": False})
     read = plan(variables).hosts["gpu1"]["gpu_host"]["gpu_host_checks"]
-    assert {name: level for name, level in read.items() if level} == {
-        "driver": "warn",
-        "network": "off",
-    }
-    wrong = plan(vllm(gpu_host_checks={"drivers": "warn", "gpu": True}))
+    assert read == _checks.DEFAULTS | {"driver": "warn", "clock": "off"}
+    assert plan(vllm()).hosts["gpu1"]["gpu_host"]["gpu_host_checks"] == _checks.DEFAULTS
+    wrong = plan(vllm(gpu_host_checks={"drivers": "warn", "gpu": "on"}))
     assert [problem.sentence for problem in wrong.problems] == [
         "gpu_host_checks.drivers: is not a known key. Did you mean driver.",
-        "gpu_host_checks.gpu = True: is not a level. Write error, warn or off.",
+        "gpu_host_checks.gpu = 'on': is not one of the choices. Write one of error, warn, off.",
     ]
 
 
