@@ -29,6 +29,8 @@ class Native:
     command: tuple[str, ...]
     gpu_environment: Mapping[str, str] = field(default_factory=dict)
     """Caches that GPU back ends fill."""
+    drain: int = 60
+    """Seconds that it has for the answers it is giving when it is stopped."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@
 
 Facts: its flags and ``LLAMA_ARG_*`` variables are those of ``common/arg.cpp``; it speaks no
 sd_notify and takes no inherited sockets (0.7.0); ``/health`` is 503 while it loads and 200 after,
-without a key.
+without a key. After a signal to stop it computes nothing more, and yet waits for those who are
+connected (0.7.0, seen): more time would only keep their requests from another replica.
 
 This plugin util is private to the collection.
 """
@@ -37,6 +38,7 @@ LLAMA_CPP = Engine(
     runtime=Native(
         executable="llama-server",
         command=("{binary}",),
+        drain=5,
         gpu_environment={
             "MIOPEN_CUSTOM_CACHE_DIR": "{cache}/miopen",
             "MIOPEN_USER_DB_PATH": "{cache}/miopen",

@@ -120,6 +120,7 @@ def worker(spec: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
         "RestartSec": 30,
         "TasksMax": 4096,
         "TimeoutStartSec": spec["start_timeout"],
+        "TimeoutStopSec": engine.native.drain,
     }
     if spec["socket"]:
         service["RuntimeDirectory"] = spec["socket"].removeprefix("/run/").rpartition("/")[0]

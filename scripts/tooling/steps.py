@@ -1,6 +1,9 @@
 # SPDX-FileCopyrightText: The OneHop authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Steps: named pieces of work that run one after the other, each with its log, its seconds and its count of tests."""
+"""Steps: named pieces of work, each with its log, its seconds and its count of tests.
+
+They run one after the other; those that mostly wait for others run two at a time.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
@@ -27,6 +31,10 @@ _PLAIN = {"ANSIBLE_NOCOLOR": "true", "COLUMNS": "160", "NO_COLOR": "1"}
 _LONGEST_COMMAND = 300
 _GRACE_S = 30
 """How long an interrupted command may clean up before it is killed."""
+_LANES = 2
+"""How many steps run at a time of those that may: more would compete for a small machine's cores."""
+_running: set[subprocess.Popen[bytes]] = set()
+"""Commands of steps, to be stopped with the run."""
 
 
 class Failed(Exception):
@@ -68,6 +76,8 @@ class Step:
     """What a failure would mean, in a few words; stands in the table and in --list."""
     run: Callable[[Log], Count | None]
     """Does the work. Raises Failed; returns its count of tests where it is more than one."""
+    beside: bool = False
+    """Whether another such step may run at the same time."""
 
 
 @dataclass
@@ -135,11 +145,14 @@ def call(
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+        _running.add(process)
         try:
             status = process.wait()
         except BaseException:
             _stop(process)
             raise
+        finally:
+            _running.discard(process)
     output = log.text()[before:]
     if check and status != 0:
         raise Failed(f"{words[0].rsplit('/', 1)[-1]} ended with status {status}")
@@ -170,29 +183,51 @@ def run_steps(steps: Sequence[Step], kind: str) -> list[Ended]:
     """Runs all steps, also after a failure; says of each how it ended, and shows the log of one that failed."""
     LOGS.mkdir(parents=True, exist_ok=True)
     width = max(len(step.name) for step in steps)
-    ended = []
-    for number, step in enumerate(steps, 1):
-        log = Log(LOGS / f"{kind}-{step.name.replace('/', '-')}.log")
-        log.path.unlink(missing_ok=True)
-        print(f"[{number:>2}/{len(steps)}] {step.name:<{width}} ", end="", flush=True)
-        start = time.monotonic()
-        end = Ended(step, 0.0, Count(passed=1), log=log)
-        try:
-            end.count = step.run(log) or Count(passed=1)
-        except Failed as failure:
-            end.result = f"FAILED: {failure}"
-            end.count = failure.count if isinstance(failure, FailedCount) else Count(failed=1)
-        except Exception as fault:
-            # A fault of the step itself: the other steps still run.
-            log.write(traceback.format_exc())
-            end.result = f"FAILED: {type(fault).__name__}: {fault}"
-            end.count = Count(failed=1)
-        end.seconds = time.monotonic() - start
-        ended.append(end)
-        print(f"{end.seconds:7.1f} s  {end.result}", flush=True)
+    numbers = {step.name: number for number, step in enumerate(steps, 1)}
+
+    def announce(step: Step, text: str) -> None:
+        print(f"[{numbers[step.name]:>2}/{len(steps)}] {step.name:<{width}} {text}", flush=True)
+
+    def run(step: Step) -> Ended:
+        announce(step, "  ...")
+        end = _end_of(step, kind)
+        announce(step, f"{end.seconds:7.1f} s  {end.result}")
         if end.result != "ok":
             _show(end)
+        return end
+
+    ended = [run(step) for step in steps if not step.beside]
+    with ThreadPoolExecutor(_LANES) as lanes:
+        jobs = [lanes.submit(run, step) for step in steps if step.beside]
+        try:
+            ended += [job.result() for job in jobs]
+        except BaseException:
+            for job in jobs:
+                job.cancel()
+            for process in list(_running):
+                _stop(process)
+            raise
     return ended
+
+
+def _end_of(step: Step, kind: str) -> Ended:
+    """Runs one step."""
+    log = Log(LOGS / f"{kind}-{step.name.replace('/', '-')}.log")
+    log.path.unlink(missing_ok=True)
+    start = time.monotonic()
+    end = Ended(step, 0.0, Count(passed=1), log=log)
+    try:
+        end.count = step.run(log) or Count(passed=1)
+    except Failed as failure:
+        end.result = f"FAILED: {failure}"
+        end.count = failure.count if isinstance(failure, FailedCount) else Count(failed=1)
+    except Exception as fault:
+        # A fault of the step itself: the other steps still run.
+        log.write(traceback.format_exc())
+        end.result = f"FAILED: {type(fault).__name__}: {fault}"
+        end.count = Count(failed=1)
+    end.seconds = time.monotonic() - start
+    return end
 
 
 def _show(end: Ended) -> None:

@@ -156,7 +156,7 @@ def all_steps() -> list[Step]:
         tests_in("tests/bench"),
         Step("collection", "builds, installs, ships nothing else, and runs from there", collection),
         *(
-            Step(f"molecule/{name}", "a deployment on throwaway hosts", partial(molecule, name))
+            Step(f"molecule/{name}", "on throwaway hosts", partial(molecule, name), beside=True)
             for name in scenarios()
         ),
     ]
