@@ -86,8 +86,17 @@ def look(place: Path, programs: str, variables: dict[str, Any], *words: str) -> 
                 "ignore_errors": True,
             },
             {
+                "onehop.llm.deployment_plan": {
+                    "plan": "{{ planned.plan }}",
+                    "facts": "{{ seen.facts }}",
+                },
+                "register": "shown",
+                # As onehop.llm.site does.
+                "when": "ansible_check_mode and ansible_diff_mode",
+            },
+            {
                 "ansible.builtin.copy": {
-                    "content": "{{ seen | to_json }}",
+                    "content": "{{ {'seen': seen, 'shown': shown} | to_json }}",
                     "dest": str(place / "seen.json"),
                     "mode": "0600",
                 },
@@ -104,7 +113,7 @@ def look(place: Path, programs: str, variables: dict[str, Any], *words: str) -> 
     done = play(place, [play_], inventory, *words, path=programs)
     assert done.returncode == 0, done.stdout + done.stderr
     seen: dict[str, Any] = json.loads((place / "seen.json").read_text())
-    return seen
+    return seen["seen"] | {"shown": seen["shown"]}
 
 
 def declared(closed: int, **more: Any) -> dict[str, Any]:
@@ -164,7 +173,11 @@ def test_what_is_overruled_stops_nothing(tmp_path: Path, programs: str, closed: 
 
 
 def test_check_mode_says_the_same(tmp_path: Path, programs: str, held: int, closed: int) -> None:
-    seen = look(tmp_path, programs, declared(closed, port=held), "--check")
+    seen = look(tmp_path, programs, declared(closed, port=held), "--check", "--diff")
     assert seen["failed"]
     assert f"vllm_models.m.port = {held}: " in seen["msg"]
     assert any("gives no connection" in line for line in seen["warnings"])
+    # And shows what is planned, with what the host is.
+    found = seen["shown"]["plan"]["gpu1"]
+    assert found["assumed"] == {"devices": ["nvidia.com/gpu=all"]}
+    assert found["models"][0]["command"][:3] == ["vllm", "serve", "a/b"]
