@@ -9,12 +9,14 @@ import time
 from typing import Any
 
 from ansible_collections.onehop.llm.plugins.plugin_utils import (
+    _budget,
     _checks,
     _gpu_host,
     _hardware,
     _install,
+    _memory_table,
 )
-from ansible_collections.onehop.llm.plugins.plugin_utils._controller import Action
+from ansible_collections.onehop.llm.plugins.plugin_utils._controller import Action, display
 
 
 class ActionModule(Action):
@@ -33,6 +35,7 @@ class ActionModule(Action):
         said = _install.complaints(plan, self.host(task_vars), roles, facts)
         if facts:
             said += self._checked(plan, roles, result, task_vars)
+        said += self._budget(plan, roles, facts, result, task_vars)
         if said:
             self._fail(result, said)
         for archive in _install.archives(plan, self.host(task_vars), roles):
@@ -60,7 +63,30 @@ class ActionModule(Action):
         errors, warnings = _checks.judged(
             findings, variables["gpu_host_checks"] if variables else {}
         )
-        result["warnings"] = [*result.get("warnings", []), *warnings]
+        said = [f"{host}: {sentence}" for sentence in warnings]
+        result["warnings"] = [*result.get("warnings", []), *said]
+        return errors
+
+    def _budget(
+        self,
+        plan: dict[str, Any],
+        roles: list[str] | None,
+        facts: dict[str, Any],
+        result: dict[str, Any],
+        task_vars: dict[str, Any],
+    ) -> list[str]:
+        """What does not add up on this host; who takes which memory is returned, and shown in check mode."""
+        host = self.host(task_vars)
+        errors, warnings = _budget.complaints(plan, host, roles, facts)
+        if warnings:
+            said = [f"{host}: {sentence}" for sentence in warnings]
+            result["warnings"] = [*result.get("warnings", []), *said]
+        rows = _budget.table(plan, host, facts, roles) if facts else []
+        if rows:
+            result["memory"] = rows
+            # Within the whole way of a deployment its own preflight has shown that of all roles.
+            if self._task.check_mode and "onehop_site_plan" not in task_vars:
+                display.display(f"{host}:\n{_memory_table.text(rows)}")
         return errors
 
     @staticmethod

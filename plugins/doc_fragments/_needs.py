@@ -204,4 +204,26 @@ options:
             description: The variable that names it.
             type: str
             required: true
+      models:
+        description: Models of which the host may have the configuration.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          model:
+            description: A repository of the Hugging Face hub, or a path.
+            type: str
+            required: true
+          cache:
+            description: The directory that has the hub's C(hub).
+            type: str
+            required: true
+          revision:
+            description: The repository's branch, tag or commit.
+            type: str
+            default: main
+          variable:
+            description: The variable that declares it.
+            type: str
+            required: true
 """

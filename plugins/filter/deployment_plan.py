@@ -75,7 +75,7 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - By host, C(assumed), C(models), C(router), C(edge) and C(warnings), as
+    - By host, C(assumed), C(models), C(router), C(edge), C(memory) and C(warnings), as
       RV(onehop.llm.deployment_plan#module:plan) has them.
   type: dict
 """

@@ -52,6 +52,7 @@ SPEC = {
         proxy={"type": "str", "default": ""},
     ),
     "directories": _need(path=_TEXT),
+    "models": _need(model=_TEXT, cache=_TEXT, revision={"type": "str", "default": "main"}),
 }
 """By kind; each has the variable that it comes from."""
 

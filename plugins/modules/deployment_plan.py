@@ -95,6 +95,11 @@ plan:
       description: The same for the edge.
       type: dict
       returned: success
+    memory:
+      description: Who takes what of which device, as RV(onehop.llm.preflight#module:memory).
+      type: list
+      elements: dict
+      returned: success
     warnings:
       description: What the host's Podman would not know.
       type: list
@@ -106,5 +111,6 @@ plan:
       models: []
       router:
       edge:
+      memory: []
       warnings: []
 """

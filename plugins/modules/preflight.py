@@ -86,6 +86,23 @@ facts:
     selinux: false
     python: /usr/bin/python3
     systemd: 257
+    configs: {org/model: {config: {model_type: qwen3}, bytes: 16381470720}}
+memory:
+  description: Who takes what of which device; sizes in bytes, and none where they are not known.
+  returned: when models use devices
+  type: list
+  elements: dict
+  sample:
+    - device: 0 (NVIDIA L40S)
+      model: small
+      engine: vllm
+      share: 0.6
+      of: all
+      weights: 16381470720
+      kv_cache: 4831838208
+      total: 22389194752
+      promised: 28991029248
+      memory: 48318382080
 findings:
   description: What may work all the same, each with its check, its level and a sentence.
   returned: always
@@ -117,6 +134,7 @@ from ansible_collections.onehop.llm.plugins.module_utils import (
     _images,
     _lingering,
     _machine,
+    _model_configs,
     _owned,
     _packages,
     _podman,
@@ -229,6 +247,7 @@ def main():
     needs = _preflight_needs.complete(module.params["needs"])
     found = facts(run, systemd)
     found["copies"] = copies(needs["copies"])
+    found["configs"] = _model_configs.found(needs["models"])
     found["free"] = _machine.free(need["path"] for need in needs["directories"])
     if os.geteuid() != 0:
         module.fail_json(

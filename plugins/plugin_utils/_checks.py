@@ -24,10 +24,17 @@ CHECKS = {
     "attention backend that are asked for.",
     "clock": "The clock is not far from the controller's.",
     "cpu": "The processor has what the engine's image is built for.",
+    "devices": "Parallel sizes and C(base-gpu-id) fit the devices that a model is given.",
+    "disk": "There is room for an image where they are kept; it is only ever warned of.",
     "driver": "The GPUs' driver is new enough for the CUDA of the engine's image.",
     "gpu": "There is a GPU that answers, where an image wants one.",
+    "memory": "Shares of a device's memory, of all models that use it, are no more than it has, and "
+    "models fit into theirs.",
     "network": "The registry and the hub can be reached, where something is to be downloaded. It "
     "is only warned of unless told otherwise.",
+    "ports": "No port is wanted twice, those that an engine opens beside its own counted.",
+    "shared_memory": "Shared memory and what models set aside of the host's memory is no more than "
+    "it has.",
 }
 """What each check is for, by its name."""
 DEFAULTS = {name: WARN if name == "network" else ERROR for name in CHECKS}

@@ -188,6 +188,7 @@ def model_keys(role: str, *, sockets: bool) -> tuple[Option, ...]:
         *shared.model_keys(role, sockets=sockets, credential_keys=CREDENTIAL_KEYS),
         Option("tag", "tag", f"O({role}_tag) for this model.", default=None),
         Option("digest", "checksum", f"O({role}_digest) for this model.", default=None),
+        Option("version", "engine_version", f"O({role}_version) for this model.", default=None),
         Option(
             "devices",
             "list",

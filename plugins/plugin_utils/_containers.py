@@ -17,6 +17,7 @@ from typing import Any
 from ansible_collections.onehop.llm.plugins.plugin_utils import (
     _container_options,
     _credentials,
+    _flag_table,
 )
 from ansible_collections.onehop.llm.plugins.plugin_utils._engines import Engine, Model
 from ansible_collections.onehop.llm.plugins.plugin_utils._problems import Problems
@@ -168,6 +169,19 @@ def _image(model: Model, problems: Problems) -> str:
 def image(name: str, tag: str | None, digest: str | None) -> str:
     """An image's whole reference; a digest wins."""
     return f"{name}@{digest}" if digest else f"{name}:{tag}"
+
+
+def version(
+    engine: Engine, variables: Mapping[str, Any], model: Mapping[str, Any] | None
+) -> str | None:
+    """The version of an image as it was said: in so many words or by its tag, the model's first."""
+    role = engine.role
+    said = [variables[f"{role}_version"]]
+    if model:
+        said = [model["version"], _flag_table.told(model["tag"]), *said]
+    if not model or not (model["tag"] or model["digest"]):
+        said.append(_flag_table.told(variables[f"{role}_tag"]))
+    return next((_flag_table.told(one) for one in said if one), None)
 
 
 def check_image(

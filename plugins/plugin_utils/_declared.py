@@ -8,16 +8,17 @@ This plugin util is private to the collection.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.onehop.llm.plugins.plugin_utils import _schema
 from ansible_collections.onehop.llm.plugins.plugin_utils._engines import Container, Engine
+from ansible_collections.onehop.llm.plugins.plugin_utils._flag_check import Check
 from ansible_collections.onehop.llm.plugins.plugin_utils._flags import arguments
 from ansible_collections.onehop.llm.plugins.plugin_utils._problems import Problems
 from ansible_collections.onehop.llm.plugins.plugin_utils._unit_text import quoted
 
-_SETTING = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
+_SETTING = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\+?\Z")
 _SECTION_KEY = re.compile(r"[A-Za-z][A-Za-z0-9]*\Z")
 _LOWEST_PORT = 1024
 _SHORTEST = 3
@@ -33,22 +34,43 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _ON_SHOW = "a secret, which every user of the host could read in the argument list"
 
 
-def settings(engine: Engine, where: str, given: Mapping[str, Any], problems: Problems) -> None:
-    """Note flags that are none, that are the role's, or that would show a secret."""
+def settings(
+    engine: Engine,
+    where: str,
+    given: Mapping[str, Any],
+    checks: Sequence[Check],
+    problems: Problems,
+) -> None:
+    """Note flags that are none, that are the role's, or that would show a secret.
+
+    The others are judged by the ``checks``, one for each version that is to read them.
+    """
+    others = {}
     for flag, value in given.items():
         plain = _plain(flag)
+        names = _names(checks, plain)
+        managed = next((name for name in names if name in engine.managed), None)
+        secret = next((name for name in names if name in engine.secret_flags), None)
         if not _SETTING.match(flag):
             problems.add(
                 f"{where}.{flag}",
                 "is not the name of a flag",
                 f"Write it without leading dashes: {flag.lstrip('-') or 'ctx-size'}",
             )
-        elif plain in engine.managed:
-            problems.add(f"{where}.{flag}", "is set by the role", engine.managed_instead[plain])
-        elif plain in engine.secret_flags and value not in (None, False):
-            problems.add(f"{where}.{flag}", f"is {_ON_SHOW}", engine.secret_flags[plain])
-        else:
-            _words(f"{where}.{flag}", _arguments(engine, flag, value), problems)
+        elif managed:
+            problems.add(f"{where}.{flag}", "is set by the role", engine.managed_instead[managed])
+        elif secret and value not in (None, False):
+            problems.add(f"{where}.{flag}", f"is {_ON_SHOW}", engine.secret_flags[secret])
+        elif _words(f"{where}.{flag}", _arguments(engine, flag, value), problems):
+            others[flag] = value
+    for check in checks:
+        check.settings(where, others, problems)
+
+
+def _names(checks: Sequence[Check], plain: str) -> list[str]:
+    """All names of a flag, whatever it is called here."""
+    found = [check.flags.find(plain) for check in checks]
+    return [plain, *(_plain(name) for flag in found if flag for name in flag.flag.names)]
 
 
 def _arguments(engine: Engine, flag: str, value: Any) -> list[str] | None:
@@ -59,8 +81,9 @@ def _arguments(engine: Engine, flag: str, value: Any) -> list[str] | None:
         return None
 
 
-def _words(where: str, words: list[str] | None, problems: Problems) -> None:
-    """Note words that a unit or a process cannot be given."""
+def _words(where: str, words: list[str] | None, problems: Problems) -> bool:
+    """Note words that a unit or a process cannot be given; whether it can."""
+    before = len(problems.found)
     if words is None:
         problems.add(where, "is no text, number, list or dictionary", "Write it in quotes")
     elif any(_schema.NO_TEXT.search(word) for word in words):
@@ -74,6 +97,7 @@ def _words(where: str, words: list[str] | None, problems: Problems) -> None:
                 f"than {_LONGEST_WORD}",
                 _SHORTER,
             )
+    return len(problems.found) == before
 
 
 def _plain(flag: str) -> str:
@@ -81,19 +105,32 @@ def _plain(flag: str) -> str:
     return flag.replace("_", "-").removeprefix("no-")
 
 
-def extra_args(engine: Engine, where: str, words: list[str], problems: Problems) -> None:
-    """Verbatim, and yet no way to put a secret on show or a worker on the network."""
+def extra_args(
+    engine: Engine, where: str, words: list[str], check: Check, problems: Problems
+) -> None:
+    """Verbatim, and yet no way to put a secret on show or a worker on the network.
+
+    Flags that are neither are judged by the ``check``.
+    """
     _words(where, words, problems)
-    for word in words:
-        if not word.startswith("--"):
+    noted = set()
+    for index, word in enumerate(words):
+        if not re.match(r"--?[A-Za-z]", word):
             continue
-        flag = _plain(word.removeprefix("--").partition("=")[0])
-        whole = [name for name in engine.managed if name.startswith(flag)]
-        if flag in engine.secret_flags:
-            problems.add(where, f"gives {flag}, {_ON_SHOW}", engine.secret_flags[flag])
-        elif flag in engine.managed:
+        spelling = word.partition("=")[0]
+        flag = _plain(spelling.lstrip("-"))
+        # A short flag is one only where the engine has it.
+        short = not word.startswith("--")
+        names = [] if short and not check.flags.spelt(spelling) else _names([check], flag)
+        whole = [name for name in engine.managed if name.startswith(flag) and not short]
+        secret = next((name for name in names if name in engine.secret_flags), None)
+        managed = next((name for name in names if name in engine.managed), None)
+        noted.add(index)
+        if secret:
+            problems.add(where, f"gives {flag}, {_ON_SHOW}", engine.secret_flags[secret])
+        elif managed:
             problems.add(
-                where, f"gives {flag}, which is set by the role", engine.managed_instead[flag]
+                where, f"gives {flag}, which is set by the role", engine.managed_instead[managed]
             )
         elif whole and len(flag) >= _SHORTEST and engine.dialect.abbreviates:
             problems.add(
@@ -102,6 +139,9 @@ def extra_args(engine: Engine, where: str, words: list[str], problems: Problems)
                 "role",
                 f"{engine.managed_instead[whole[0]]}, or write another flag in full",
             )
+        else:
+            noted.remove(index)
+    check.words(where, words, noted, problems)
 
 
 def port(where: str, given: int | None, problems: Problems) -> None:
@@ -145,8 +185,16 @@ def section(where: str, given: Mapping[str, Any], problems: Problems) -> None:
             )
 
 
-def environment(engine: Engine, where: str, given: Mapping[str, str], problems: Problems) -> None:
-    """Note variables that would show a secret."""
+def environment(
+    engine: Engine,
+    where: str,
+    given: Mapping[str, str],
+    checks: Sequence[Check],
+    problems: Problems,
+) -> None:
+    """Note variables that would show a secret, or that stand for no flag of the ``checks``."""
+    for check in checks:
+        check.environment(where, given, problems)
     for name, value in given.items():
         if name in engine.secret_environment:
             problems.add(

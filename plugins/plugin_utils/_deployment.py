@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible_collections.onehop.llm.plugins.plugin_utils import (
+    _budget,
     _containers,
     _credentials,
     _install,
@@ -51,7 +52,7 @@ def data(
     facts: Mapping[str, Any] | None = None,
     models: list[str] | None = None,
 ) -> dict[str, dict[str, Any]]:
-    """By host: ``assumed``, ``models``, ``router``, ``edge`` and ``warnings``.
+    """By host: ``assumed``, ``models``, ``router``, ``edge``, ``memory`` and ``warnings``.
 
     ``facts`` are those of preflight, as far as they are known. ``models`` are names or keys of those
     to tell of; all of them, and the router, unless given.
@@ -93,6 +94,7 @@ def _host(
         "models": rows,
         "router": _instance(plan, host, _service.ROUTER) if models is None else None,
         "edge": _instance(plan, host, _service.EDGE) if models is None else None,
+        "memory": _budget.table(plan, host, known) if models is None else [],
         "warnings": _install.complaints(plan, host, None, facts),
     }
 

@@ -11,6 +11,8 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ansible_collections.onehop.llm.plugins.plugin_utils import _memory_table
+
 _STEP = "  "
 _KEY = 12
 """Characters of the longest key, and of the room behind it."""
@@ -47,10 +49,9 @@ def _host(found: Mapping[str, Any], units: bool) -> Iterator[str]:
             yield ""
             yield name
             yield from _in(_instance(found[name], units))
-    if found.get("memory"):
+    if found["memory"]:
         yield ""
-        yield "memory"
-        yield from _in(iter(found["memory"]))
+        yield from _block("memory", _memory_table.text(found["memory"]).split("\n"))
 
 
 def _model(model: Mapping[str, Any], units: bool) -> Iterator[str]:

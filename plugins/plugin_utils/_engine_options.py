@@ -12,6 +12,8 @@ from typing import Any
 from ansible_collections.onehop.llm.plugins.plugin_utils import _routes
 from ansible_collections.onehop.llm.plugins.plugin_utils._schema import Option
 
+FLAG_CHECKS = ("error", "warn", "off")
+"""What may become of what is wrong with an engine's flags."""
 SOCKET_DIRECTORY = "/run/onehop"
 
 CREDENTIAL_KEYS = (
@@ -59,6 +61,11 @@ EXTRA_ARGS = Option(
 )
 
 
+def flag_check(doc: str) -> Option:
+    """What becomes of what is wrong with flags, where it differs from the role's word."""
+    return Option("flag_check", "flag_check", doc, default=None, choices=FLAG_CHECKS)
+
+
 def environment(name: str, doc: str) -> Option:
     """A dictionary of environment variables."""
     return Option(
@@ -86,8 +93,13 @@ def credentials(name: str, doc: str, more: tuple[Option, ...] = ()) -> Option:
     )
 
 
-def role_options(role: str, title: str, *, sockets: bool = True) -> tuple[Option, ...]:
-    """Variables that every engine's role has; ``sockets`` where the engine can listen on one."""
+def role_options(
+    role: str, title: str, told: str, example: str, *, sockets: bool = True
+) -> tuple[Option, ...]:
+    """Variables that every engine's role has; ``sockets`` where the engine can listen on one.
+
+    ``told`` is what tells the engine's version, in words, and ``example`` is a version.
+    """
     options = (
         Option(
             f"{role}_enable",
@@ -110,6 +122,22 @@ def role_options(role: str, title: str, *, sockets: bool = True) -> tuple[Option
             "File on the host with C(NAME=value) lines for every model, read as root when a "
             "worker starts. The place for secrets that the engine takes from its environment.",
             default=None,
+        ),
+        Option(
+            f"{role}_version",
+            "engine_version",
+            f"The version of {title} that flags are checked and written for; unless given, {told} "
+            "tells it, if it can.",
+            default=None,
+            example=example,
+        ),
+        Option(
+            f"{role}_flag_check",
+            "flag_check",
+            "What becomes of a flag that the version does not know, or of a value that it would "
+            "refuse: an C(error), a warning (C(warn)), or nothing (C(off)).",
+            default="error",
+            choices=FLAG_CHECKS,
         ),
         Option(
             f"{role}_open_files_limit",
@@ -169,6 +197,7 @@ def model_keys(
             "as JSON, V(null) not at all. C(${cred:NAME}) is the path of a credential.",
         ),
         EXTRA_ARGS,
+        flag_check(f"O({role}_flag_check) for this model."),
         environment(
             "environment", "Environment variables. C(${cred:NAME}) is the path of a credential."
         ),

@@ -15,8 +15,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.onehop.llm.plugins.plugin_utils import _flag_check, _flag_table
 from ansible_collections.onehop.llm.plugins.plugin_utils._demands import Hardware
 from ansible_collections.onehop.llm.plugins.plugin_utils._flags import Dialect, arguments
+from ansible_collections.onehop.llm.plugins.plugin_utils._promises import Promises
 from ansible_collections.onehop.llm.plugins.plugin_utils._schema import Option
 
 
@@ -73,6 +75,8 @@ class Engine:
     role_options: tuple[Option, ...]
     model_keys: tuple[Option, ...]
     dialect: Dialect
+    flag_table: str
+    """The name of the table of its flags."""
     health_path: str
     """Answers 200 once the model is loaded."""
     model_flags: Mapping[str, str]
@@ -96,6 +100,10 @@ class Engine:
     """Flags of a native program that name a repository of the hub."""
     hardware: Hardware | None = None
     """What its images ask of a host."""
+    flag_environment: str = ""
+    """What the environment variables that stand for flags begin with."""
+    promises: Promises | None = None
+    """What its workers take of a host."""
     front: Any = None
     """The module that plans what stands in front of its workers on a host, where there is such."""
 
@@ -145,13 +153,26 @@ class Engine:
             ),
         )
 
+    def check(self, said: str | None, level: str) -> _flag_check.Check:
+        """The check of flags for a version as it was said, if it was."""
+        known = _flag_table.table(self.flag_table)
+        return _flag_check.Check(
+            self.title,
+            self.dialect,
+            known,
+            _flag_table.choose(known, said),
+            level,
+            self.flag_environment,
+        )
+
     def command_line(self, spec: Mapping[str, Any]) -> list[str]:
         """The words behind the program; references to credentials are still in them."""
         listener = self.socket_flags if spec["socket"] else self.port_flags
         managed = {
             name: fill(spec, text) for name, text in {**self.model_flags, **listener}.items()
         }
-        flags = arguments({**spec["settings"], **managed}, self.dialect)
+        known = _flag_table.table(self.flag_table).at(spec["flag_version"])
+        flags = arguments({**spec["settings"], **managed}, self.dialect, known)
         return [*(fill(spec, word) for word in self.words), *flags, *spec["extra_args"]]
 
 

@@ -23,11 +23,19 @@ from ansible_collections.onehop.llm.plugins.plugin_utils import (
     _containers,
     _credentials,
     _declared,
+    _flag_check,
+    _flag_table,
 )
 from ansible_collections.onehop.llm.plugins.plugin_utils import _engine_options as shared
 from ansible_collections.onehop.llm.plugins.plugin_utils._engines import Container, Engine
+from ansible_collections.onehop.llm.plugins.plugin_utils._flag_check import Check
 from ansible_collections.onehop.llm.plugins.plugin_utils._flags import Dialect
 from ansible_collections.onehop.llm.plugins.plugin_utils._problems import Problems
+from ansible_collections.onehop.llm.plugins.plugin_utils._promises import (
+    Layout,
+    Promises,
+    setting,
+)
 from ansible_collections.onehop.llm.plugins.plugin_utils._schema import Option
 
 VARIABLE = "sglang_gateway"
@@ -71,6 +79,15 @@ KEYS: tuple[Option, ...] = (
         example={"policy": "cache_aware", "tls-cert-path": "/etc/ssl/gateway.pem"},
     ),
     shared.EXTRA_ARGS,
+    Option(
+        "version",
+        "engine_version",
+        "Its version, which flags are checked and written for; unless given, the tag tells it, if "
+        "it can.",
+        default=None,
+        example="1.13.0",
+    ),
+    shared.flag_check("O(sglang_flag_check) for the gateway."),
     shared.environment("environment", "Environment variables."),
     Option(
         "environment_file",
@@ -127,7 +144,8 @@ GATEWAY = Engine(
     ),
     role_options=(),
     model_keys=KEYS,
-    dialect=Dialect(joined=True, negate=False, abbreviates=True),
+    dialect=Dialect(joined=True, negate=False, abbreviates=True, underscores=False),
+    flag_table="gateway",
     health_path="/readiness",
     model_flags={},
     port_flags={},
@@ -152,6 +170,11 @@ GATEWAY = Engine(
         name: containers.by_environment("secret", name)
         for name in ("ATP_PASSWORD", "POSTGRES_DB_URL", "REDIS_URL")
     },
+    promises=Promises(
+        of="needed",
+        layout=lambda given: Layout(()),
+        ports=(setting("health-check-port"), setting("mesh-port")),
+    ),
 )
 
 
@@ -165,7 +188,9 @@ def plan(
     """The gateway as one more worker of its account; ``None`` where there is none."""
     if not given or not given["enable"] or not variables["sglang_enable"]:
         return None
-    _check(given, problems)
+    level = given["flag_check"] or variables["sglang_flag_check"]
+    check = GATEWAY.check(_flag_table.told(given["version"] or given["tag"]), level)
+    _check(given, check, problems)
     unit = f"{GATEWAY.prefix}-gateway.service"
     scheme = "https" if given["settings"].get("tls-cert-path") else "http"
     asked = _asked(given["bind_address"])
@@ -195,6 +220,7 @@ def plan(
         "health": GATEWAY.liveness_path,
         "model": None,
         "settings": given["settings"] | flags,
+        "flag_version": check.version.known,
         "extra_args": given["extra_args"],
         "environment": given["environment"],
         "environment_files": [path for path in [given["environment_file"]] if path],
@@ -223,7 +249,7 @@ def plan(
     return front
 
 
-def _check(given: Mapping[str, Any], problems: Problems) -> None:
+def _check(given: Mapping[str, Any], check: Check, problems: Problems) -> None:
     if given["port"] is None:
         problems.add(f"{VARIABLE}.port", "is missing", "Write a free port")
     _declared.port(f"{VARIABLE}.port", given["port"], problems)
@@ -238,9 +264,14 @@ def _check(given: Mapping[str, Any], problems: Problems) -> None:
             "Write one such as 127.0.0.1, or 0.0.0.0 for all of IPv4",
             given["bind_address"],
         )
-    _declared.settings(GATEWAY, f"{VARIABLE}.settings", given["settings"], problems)
-    _declared.extra_args(GATEWAY, f"{VARIABLE}.extra_args", given["extra_args"], problems)
-    _declared.environment(GATEWAY, f"{VARIABLE}.environment", given["environment"], problems)
+    _declared.settings(GATEWAY, f"{VARIABLE}.settings", given["settings"], [check], problems)
+    _declared.extra_args(GATEWAY, f"{VARIABLE}.extra_args", given["extra_args"], check, problems)
+    _declared.environment(
+        GATEWAY, f"{VARIABLE}.environment", given["environment"], [check], problems
+    )
+    if check.level != "off" and check.guesses(given["settings"], given["extra_args"], ()):
+        guess = [(VARIABLE, check.version)]
+        _flag_check.warn_of_guess(f"{VARIABLE}.version", GATEWAY.title, guess, problems)
     _credentials.check(f"{VARIABLE}.credentials", given["credentials"], problems)
     for key in ("settings", "environment", "extra_args"):
         _credentials.check_references(

@@ -60,7 +60,7 @@ OPTIONS: tuple[Option, ...] = (
         "dict",
         "How strict the checks of a host are, before anything changes. With V(error) what cannot "
         "work fails the run, and what may not is a warning; with V(warn) all are warnings; with "
-        "V(off) nothing is said. See docs/preflight.md.",
+        "V(off) nothing is said. See docs/preflight.md and docs/budget.md.",
         default=_checks.DEFAULTS,
         keys=tuple(
             Option(
@@ -72,7 +72,13 @@ OPTIONS: tuple[Option, ...] = (
             )
             for name, doc in _checks.CHECKS.items()
         ),
-        example={"driver": "warn", "network": "error"},
+        example={"driver": "warn", "memory": "warn", "disk": "off"},
+    ),
+    Option(
+        "gpu_host_image_space",
+        "size",
+        "Space that is to be free where an engine's images are kept, before one is fetched.",
+        default="40g",
     ),
 )
 

@@ -50,7 +50,7 @@ def findings(
 
 def _of_worker(worker: Worker, facts: Mapping[str, Any]) -> Iterator[Finding]:
     hardware = DESCRIPTIONS[worker["engine"]].hardware
-    if worker.get("gpu") == "always" and not facts["gpu"]:
+    if worker.get("gpu") == "always" and not facts.get("gpu"):
         said = "is always, and the host has no device node of a GPU. Load its driver, or write auto"
         yield Finding("gpu", WARN, f"{worker['variable']}.gpu: {said}.")
     if hardware is None or "image" not in worker:
@@ -62,7 +62,7 @@ def _of_worker(worker: Worker, facts: Mapping[str, Any]) -> Iterator[Finding]:
     if kind == "rocm" and not facts.get("amd"):
         yield _without(worker, "an AMD GPU, and the host has no /dev/kfd. Load amdgpu")
     if kind == "cuda":
-        gpus = given(worker, facts["gpus"])
+        gpus = given(worker, facts.get("gpus") or [])
         yield from _presence(worker, facts)
         yield from _driver(worker, hardware, tag, known, gpus)
         yield from _capability(worker, hardware, known, gpus)
@@ -108,7 +108,7 @@ def _is(device: str, gpu: Gpu) -> bool:
 
 def _presence(worker: Worker, facts: Mapping[str, Any]) -> Iterator[Finding]:
     devices = worker["devices"]
-    if facts["gpus"] and (devices is None or devices):
+    if facts.get("gpus") and (devices is None or devices):
         return
     fault = facts.get("gpu_fault")
     if devices == []:
@@ -137,7 +137,7 @@ def _driver(
         return
     what = f"{worker['variable']} = {worker['image']}"
     for gpu in gpus[:1]:
-        driver = gpu["driver"]
+        driver = gpu.get("driver")
         least, brought = _cuda.least(cuda), _cuda.brought(cuda)
         if driver is None or least is None:
             return
@@ -169,7 +169,7 @@ def _older(one: str, other: str) -> bool:
 def _capability(
     worker: Worker, hardware: Hardware, known: _cuda.Version, gpus: list[Gpu]
 ) -> Iterator[Finding]:
-    cards = [(gpu, _cuda.version(gpu["capability"])) for gpu in gpus if gpu["capability"]]
+    cards = [(gpu, _cuda.version(gpu["capability"])) for gpu in gpus if gpu.get("capability")]
     if not cards:
         return
     gpu, lowest = min(cards, key=lambda card: card[1])

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.onehop.llm.plugins.plugin_utils import (
@@ -24,6 +24,7 @@ from ansible_collections.onehop.llm.plugins.plugin_utils import (
     _router,
     _service,
     _unit_text,
+    _wishes,
 )
 from ansible_collections.onehop.llm.plugins.plugin_utils._catalogue import DESCRIPTIONS
 
@@ -35,6 +36,8 @@ USER_UNITS = "/etc/systemd/user"
 """Where drop-ins of users' units are."""
 OPERATOR = "/usr/local/bin/onehop"
 """The command for operators."""
+LIBRARY = "/opt/onehop/lib"
+"""What that command needs."""
 
 KINDS = (
     "ports",
@@ -47,6 +50,7 @@ KINDS = (
     "archives",
     "downloads",
     "directories",
+    "models",
 )
 """What a host may need."""
 
@@ -96,9 +100,20 @@ def _engine_needs(role: str, engine: Mapping[str, Any], wanted: Rendered) -> Non
             wanted["ports"].append(need | listening)
         if worker.get("user"):
             wanted["accounts"].append({"name": worker["user"], "variable": f"{role}_user"})
+        wanted["models"] += _model_needs(worker)
         for device in worker.get("devices") or []:
             need = {"device": device, "variable": f"{worker['variable']}.devices"}
             wanted["devices"].append(need)
+
+
+def _model_needs(worker: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Where the host may have the configuration of a worker's model."""
+    model = _wishes.model_of(worker)
+    if not model:
+        return []
+    revision = worker["settings"].get("revision") or "main"
+    place = {"cache": worker["cache"], "revision": str(revision)}
+    return [{"model": model, "variable": worker["variable"], **place}]
 
 
 def _ports(worker: Mapping[str, Any]) -> list[tuple[str, int]]:
@@ -237,6 +252,8 @@ class Programs:
     wait_ready: str
     operator: str
     with_secrets: str
+    library: Mapping[str, str] = field(default_factory=dict)
+    """What the operator's command needs, by the file's name."""
 
 
 def workers(
@@ -259,6 +276,10 @@ def workers(
         "files": [
             {"path": _service.WAIT_READY, "content": programs.wait_ready, "mode": "0755"},
             {"path": OPERATOR, "content": programs.operator, "mode": "0755"},
+            *(
+                {"path": f"{LIBRARY}/{name}", "content": text, "mode": "0644"}
+                for name, text in programs.library.items()
+            ),
         ],
         "directories": [],
     }

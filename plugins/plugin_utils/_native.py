@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.onehop.llm.plugins.plugin_utils import _flag_table
 from ansible_collections.onehop.llm.plugins.plugin_utils._engines import Engine, Model
 from ansible_collections.onehop.llm.plugins.plugin_utils._problems import Problems
 
@@ -35,6 +36,17 @@ def read(engine: Engine, variables: Mapping[str, Any], problems: Problems) -> di
     if variables[f"{role}_binary"] and not shown:
         _check_hidden(f"{role}_binary", variables[f"{role}_binary"], problems)
     return {"binary": _binary(engine, variables, problems)}
+
+
+def version(
+    engine: Engine, variables: Mapping[str, Any], model: Mapping[str, Any] | None
+) -> str | None:
+    """The version of the program as it was said: in so many words, or by the name of what holds it."""
+    del model
+    role = engine.role
+    archive = variables[f"{role}_archive"] or {}
+    said = [variables[f"{role}_version"], archive.get("source"), variables[f"{role}_binary"]]
+    return next((found for one in said if (found := _flag_table.told(one))), None)
 
 
 def worker(model: Model, spec: Mapping[str, Any], problems: Problems) -> dict[str, Any]:

@@ -52,15 +52,40 @@ class Problems:
 
     def add(self, variable: str, wrong: str, mend: str, *value: object) -> None:
         """Note one problem; give the value (as a fourth argument) where it may be shown."""
-        self.found.append(self._problem(variable, wrong, mend, value))
+        self._note(self.found, self._problem(variable, wrong, mend, value))
 
     def warn(self, variable: str, wrong: str, mend: str, *value: object) -> None:
         """Note what may work: it is said, and stops nothing."""
-        self.warned.append(self._problem(variable, wrong, mend, value))
+        self._note(self.warned, self._problem(variable, wrong, mend, value))
+
+    def _note(self, problems: list[Problem], problem: Problem) -> None:
+        """Once: what holds for all models is looked at for each of their versions."""
+        if problem not in problems:
+            problems.append(problem)
 
     def _problem(self, variable: str, wrong: str, mend: str, value: tuple[object, ...]) -> Problem:
         shown = show(value[0]) if value else None
         return Problem(self.host, variable, wrong.rstrip("."), mend.rstrip("."), shown)
+
+
+class Verdict:
+    """Notes of one kind of check, which is as strict as its variable says: error, warn or off."""
+
+    def __init__(self, strictness: str, problems: Problems) -> None:
+        self.strictness = strictness
+        self.problems = problems
+
+    def cannot(self, variable: str, wrong: str, mend: str, *value: object) -> None:
+        """Note what cannot work."""
+        if self.strictness == "error":
+            self.problems.add(variable, wrong, mend, *value)
+        else:
+            self.may_not(variable, wrong, mend, *value)
+
+    def may_not(self, variable: str, wrong: str, mend: str, *value: object) -> None:
+        """Note what may not work."""
+        if self.strictness != "off":
+            self.problems.warn(variable, wrong, mend, *value)
 
 
 def sentences(problems: Iterable[Problem]) -> list[str]:

@@ -146,6 +146,11 @@ def _environment_value(value: Any) -> str:
     return text
 
 
+def _flag_check(value: Any) -> str:
+    """YAML reads the bare word off as false."""
+    return "off" if value is False else _str(value)
+
+
 def _json(value: Any) -> Any:
     return value
 
@@ -300,6 +305,15 @@ TYPES: dict[str, Type] = {
     "environment_value": Type("str", _environment_value),
     "strictness": Type("str", lambda value: "off" if value is False else _str(value)),
     "socket_directory": Type("str", _socket_directory),
+    "engine_version": Type(
+        "str",
+        _matching(
+            re.compile(r"v?[0-9]+(\.[0-9]+)+(\.?(rc|post|dev)[0-9]+)?\Z|b[0-9]+\Z"),
+            "is not a version",
+            "Write one such as 0.33.0, or b9000 for a build of llama.cpp",
+        ),
+    ),
+    "flag_check": Type("str", _flag_check),
     "json": Type("raw", _json),
     "list": Type("list"),
     "dict": Type("dict"),

@@ -151,7 +151,7 @@ def test_all_is_said_at_once(tmp_path: Path, programs: str, held: int, closed: i
     ]
     assert any("is cut short, or no archive of an image" in line for line in lines)
     assert [line for line in seen["warnings"] if "gives no connection" in line] == [
-        f"vllm_models.m.model = a/b: comes from http://127.0.0.1:{closed}, and 127.0.0.1:{closed} gives "
+        f"gpu1: vllm_models.m.model = a/b: comes from http://127.0.0.1:{closed}, and 127.0.0.1:{closed} gives "
         "no connection (Connection refused). Have the host reach it, or put the files of the model on "
         "the host and write their path."
     ]
