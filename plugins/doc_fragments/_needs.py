@@ -179,9 +179,11 @@ options:
           account:
             description: The account that has an image.
             type: str
-          place:
-            description: The directory that has something in it where a repository is there.
-            type: str
+          places:
+            description: Directories of which one has something in it where a repository is there.
+            type: list
+            elements: str
+            default: []
           proxy:
             description: The worker's own proxy, without credentials.
             type: str

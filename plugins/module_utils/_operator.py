@@ -13,12 +13,15 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import shutil
 import subprocess
 import sys
 
 OWNED = "/var/lib/onehop/owned"
 WHY = "/opt/onehop/lib/why.py"
 """Explains units that failed."""
+COMPILED = "jit"
+"""What is below a cache directory and can be made again; weights are beside it."""
 USAGE = """\
 usage: onehop [ENGINE COMMAND [MODEL] [WORD...]]
 
@@ -30,6 +33,7 @@ usage: onehop [ENGINE COMMAND [MODEL] [WORD...]]
   onehop ENGINE units             the names of the units
   onehop ENGINE systemctl WORD... any command of the manager that runs the engine
   onehop ENGINE podman WORD...    Podman as the engine's account
+  onehop ENGINE clear-caches      remove what the engine compiled, once its units are stopped
   onehop ENGINE shell             a shell as the engine's account
 
 ENGINE is one of: {engines}.
@@ -49,6 +53,17 @@ class Engine(object):
             account, dummy, unit = entry.partition("/")
             self.account = account
             self.units.append(unit)
+
+    def compiled(self):
+        """The directories with what its workers compiled."""
+        caches = []
+        for name in (self.name, self.name + "_account"):
+            path = os.path.join(OWNED, name + ".json")
+            if os.path.exists(path):
+                with open(path) as file:
+                    caches += json.load(file).get("caches", [])
+        found = {os.path.join(os.path.realpath(path), COMPILED) for path in caches}
+        return sorted(path for path in found if os.path.isdir(path))
 
     def scope(self):
         """What leads to the manager."""
@@ -121,6 +136,28 @@ def command_line(engine, verb, words, terminal):
     raise Mistake("%s: unknown, or it wants more words. See onehop --help" % verb)
 
 
+def clear_caches(engine):
+    """Remove what the engine's workers compiled; they compile it again when they start."""
+    command = ["systemctl"] + engine.scope()
+    command += ["show", "--property=Id,ActiveState", "--"] + engine.units
+    out = subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout.decode()
+    blocks = [
+        dict(line.partition("=")[::2] for line in block.split("\n"))
+        for block in out.strip().split("\n\n")
+    ]
+    running = [
+        one.get("Id", "?") for one in blocks if one.get("ActiveState") not in ("inactive", "failed")
+    ]
+    if running:
+        raise Mistake(
+            "%s: running, and what it compiled is in use. Stop it first: onehop %s systemctl stop %s"
+            % (running[0], engine.name, " ".join(running))
+        )
+    for path in engine.compiled():
+        shutil.rmtree(path)
+        sys.stdout.write("removed %s\n" % path)
+
+
 def overview(known):
     """Every unit with its state, a line each."""
     for engine in known.values():
@@ -153,6 +190,9 @@ def main(words):
             raise Mistake("%s what? See onehop --help" % words[0])
         if words[1] == "units":
             sys.stdout.write("".join("%s\n" % unit for unit in engine.units))
+            return 0
+        if words[1:] == ["clear-caches"]:
+            clear_caches(engine)
             return 0
         command = command_line(engine, words[1], words[2:], sys.stdin.isatty())
         sys.stdout.flush()

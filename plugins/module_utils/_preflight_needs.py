@@ -48,7 +48,7 @@ SPEC = {
         where=_TEXT,
         instead=_TEXT,
         account={"type": "str"},
-        place={"type": "str"},
+        places={"type": "list", "elements": "str", "default": []},
         proxy={"type": "str", "default": ""},
     ),
     "directories": _need(path=_TEXT),

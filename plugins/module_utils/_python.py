@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The OneHop authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Python on the host: the one to run the router with, and environments made from it.
+"""Python on the host: the one to run our programs with, and environments made from it.
 
 This module util is private to the collection.
 """
@@ -15,7 +15,7 @@ import tempfile
 
 from ansible_collections.onehop.llm.plugins.module_utils._archive import ArchiveError, extract
 
-HOME = "/opt/onehop/router"
+HOME = "/opt/onehop"
 OLDEST = (3, 11)
 NAMES = ("python3.14", "python3.13", "python3.12", "python3.11", "python3")
 PLACES = ("/usr/bin", "/usr/local/bin")
@@ -42,7 +42,7 @@ class Python(object):
 
     @property
     def new_enough(self):
-        """Whether the router runs on it."""
+        """Whether our programs run on it."""
         return tuple(int(part) for part in self.target["python"].split(".")) >= OLDEST
 
 
@@ -60,45 +60,63 @@ def find(run, path=None):
     return None
 
 
-def complaint(path=None):
+def complaint(path=None, variable="router_python"):
     """Why :func:`find` gave ``None``, in words for the operator."""
     return (
-        "%s. The router needs Python 3.11 or newer with venv: install it (on Debian "
-        "python3-venv), or name one in router_python."
+        "%s. This needs Python 3.11 or newer with venv: install it (on Debian python3-venv), or name "
+        "one in %s."
         % (
-            "router_python = %s is none that is new enough" % path
+            "%s = %s is none that is new enough" % (variable, path)
             if path
-            else "No Python that is new enough is on this host"
+            else "No Python that is new enough is on this host",
+            variable,
         )
     )
 
 
-class Environment(object):
-    """The router's environment for one interpreter and one ``identity`` of its sources."""
+def programs(pids):
+    """What each process was started as."""
+    found = []
+    for pid in pids:
+        try:
+            with open("/proc/%s/cmdline" % pid) as file:
+                found.append(file.read().partition("\0")[0])
+        except OSError:
+            continue
+    return found
 
-    def __init__(self, run, python, identity):
+
+class Environment(object):
+    """An environment for one interpreter and one ``identity`` of its sources.
+
+    ``module`` are the modules that have to be found in it.
+    """
+
+    def __init__(self, run, python, identity, name, module):
         self.run = run
         self.python = python
         text = json.dumps([identity, python.path, python.target["tag"]])
-        self.path = "%s/%s" % (HOME, hashlib.sha256(text.encode()).hexdigest()[:16])
+        self.module = module
+        self.home = "%s/%s" % (HOME, name)
+        self.path = "%s/%s" % (self.home, hashlib.sha256(text.encode()).hexdigest()[:16])
 
     def works(self):
-        """Whether it is there and its interpreter still finds the router."""
+        """Whether it is there and its interpreter still finds what it is for."""
         program = os.path.join(self.path, "bin", "python")
         if not os.path.exists(os.path.join(self.path, "complete")):
             return False
-        return self.run([program, "-I", "-c", "import onehop_router.__main__"])[0] == 0
+        return self.run([program, "-I", "-c", "import " + self.module])[0] == 0
 
     def make(self, sent, offline):
-        """Make it from a tar archive of the router, its lock and, when ``offline``, its packages.
+        """Make it from a tar archive of a lock, our own packages and, when ``offline``, the wheels.
 
         An environment cannot be moved once it is made, so it is made in its place and counts only
         with the file ``complete`` in it.
         """
         if os.path.isdir(self.path):
             shutil.rmtree(self.path)
-        os.makedirs(HOME, mode=0o755, exist_ok=True)
-        work = tempfile.mkdtemp(prefix="onehop-router-")
+        os.makedirs(self.home, mode=0o755, exist_ok=True)
+        work = tempfile.mkdtemp(prefix="onehop-environment-")
         content = os.path.join(work, "content")
         try:
             extract(sent, content)
@@ -113,6 +131,19 @@ class Environment(object):
         with open(os.path.join(self.path, "complete"), "w"):
             pass
 
+    def supersede(self, owned):
+        """Remove the other environments on an owner's list, but for those that something runs in."""
+        used = set(programs(pid for pid in os.listdir("/proc") if pid.isdigit()))
+        old = [
+            path
+            for path in owned.things["directories"]
+            if path != self.path and os.path.join(path, "bin", "python") not in used
+        ]
+        for path in old:
+            shutil.rmtree(path, ignore_errors=True)
+        owned.drop("directories", old)
+        owned.save()
+
     def _install(self, content, offline):
         program = os.path.join(self.path, "bin", "python")
         command = [program, "-I", "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
@@ -120,16 +151,13 @@ class Environment(object):
         if offline:
             command += ["--no-index", "--find-links", os.path.join(content, "wheelhouse")]
         command += ["--requirement", os.path.join(content, "requirements.txt")]
-        self._do(command, "install the router's packages")
+        self._do(command, "install its packages")
         ask = "import sysconfig; print(sysconfig.get_path('purelib'))"
         packages = self._do([program, "-I", "-c", ask], "find its packages").strip()
-        shutil.copytree(
-            os.path.join(content, "onehop_router"), os.path.join(packages, "onehop_router")
-        )
-        self._do(
-            [program, "-I", "-m", "compileall", "-q", os.path.join(packages, "onehop_router")],
-            "compile the router",
-        )
+        site = os.path.join(content, "site")
+        ours = [os.path.join(packages, name) for name in sorted(os.listdir(site))]
+        shutil.copytree(site, packages, dirs_exist_ok=True)
+        self._do([program, "-I", "-m", "compileall", "-q"] + ours, "compile our own")
 
     def _do(self, command, what):
         status, out, err = self.run(command)

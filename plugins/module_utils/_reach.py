@@ -45,7 +45,7 @@ def missing(needs, ids):
         if need["kind"] == "image":
             if ids(need["account"], [need["what"]])[need["what"]] is None:
                 wanted.append(need)
-        elif not os.path.isdir(need["place"]) or not os.listdir(need["place"]):
+        elif not any(os.path.isdir(place) and os.listdir(place) for place in need["places"]):
             wanted.append(need)
     return wanted
 

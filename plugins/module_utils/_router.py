@@ -18,6 +18,7 @@ import time
 
 from ansible_collections.onehop.llm.plugins.module_utils._files import File, read
 from ansible_collections.onehop.llm.plugins.module_utils._owned import Owned
+from ansible_collections.onehop.llm.plugins.module_utils._python import programs
 from ansible_collections.onehop.llm.plugins.module_utils._systemd import (
     Systemd,
     SystemdError,
@@ -50,18 +51,6 @@ def fingerprint(text):
 def models(text):
     """The models that a configuration has routes to."""
     return sorted(json.loads(text.decode("utf-8"))["models"]) if text else []
-
-
-def _programs(pids):
-    """What each process was started as."""
-    found = []
-    for pid in pids:
-        try:
-            with open("/proc/%s/cmdline" % pid) as file:
-                found.append(file.read().partition("\0")[0])
-        except OSError:
-            continue
-    return found
 
 
 def _names(models):
@@ -160,7 +149,7 @@ class Router(object):
         units = [read("%s/onehop-%s.service" % (UNITS, name)) or b"" for name in INSTANCES]
         owned = Owned("router")
         services = ["onehop-%s.service" % name for name in INSTANCES]
-        used = _programs([pid for name in services for pid in self.systemd.processes(name)])
+        used = programs([pid for name in services for pid in self.systemd.processes(name)])
         old = [
             path
             for path in owned.things["directories"]

@@ -83,7 +83,7 @@ plan:
       description:
         - For each model its C(name), C(engine), C(variable), C(unit), C(account), C(program), C(devices),
           C(listens), C(ready), C(after), C(command), C(environment), C(environment_files), C(credentials),
-          C(route) and C(files).
+          C(route), C(weights) and C(files).
       type: list
       elements: dict
       returned: success

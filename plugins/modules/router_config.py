@@ -29,7 +29,7 @@ options:
     description: RV(onehop.llm.preflight#module:facts). Needed unless O(phase=withdraw).
     type: dict
   environment:
-    description: RV(onehop.llm.router_environment#module:path). Needed unless O(phase=withdraw).
+    description: RV(onehop.llm.python_environment#module:path). Needed unless O(phase=withdraw).
     type: path
   phase:
     description:
@@ -62,7 +62,7 @@ options:
 seealso:
   - module: onehop.llm.edge_key
   - module: onehop.llm.model_specs
-  - module: onehop.llm.router_environment
+  - module: onehop.llm.python_environment
 """
 
 EXAMPLES = r"""
@@ -82,7 +82,8 @@ EXAMPLES = r"""
       register: onehop_host
 
     - name: Have the router's environment
-      onehop.llm.router_environment:
+      onehop.llm.python_environment:
+        name: router
       register: onehop_environment
 
     - name: Give the router its routes

@@ -48,6 +48,10 @@ options:
     type: list
     elements: path
     default: []
+  caches_mode:
+    description: Mode of O(caches), in octal digits.
+    type: str
+    default: "0700"
   managed:
     description: Whether the account is made. Otherwise it is its owner's, and only used.
     type: bool
@@ -110,6 +114,7 @@ def main():
             "gid": {"type": "int"},
             "home": {"type": "path"},
             "caches": {"type": "list", "elements": "path", "default": []},
+            "caches_mode": {"type": "str", "default": "0700"},
             "managed": {"type": "bool", "default": True},
             "description": {"type": "str", "default": "OneHop"},
         },
@@ -175,7 +180,8 @@ def directories(module, owned):
         wanted.insert(0, (given["home"], "directories"))
     diffs = []
     for path, kind in wanted:
-        directory = _files.Directory(path, PRIVATE, given["user"], given["group"])
+        mode = int(given["caches_mode"], 8) if kind == "caches" else PRIVATE
+        directory = _files.Directory(path, mode, given["user"], given["group"])
         if not directory.differs():
             continue
         diffs.append(directory.diff())

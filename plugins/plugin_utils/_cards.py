@@ -66,7 +66,7 @@ class Use:
         """The share that it will take; ``None`` where its engine has none."""
         if self.written is not None:
             return self.written
-        return self.promises.default_share(self.worker.get("image") or "")
+        return self.promises.default_share(self.worker.get("flag_version"))
 
 
 def visible(worker: Mapping[str, Any], gpus: Sequence[Mapping[str, Any]] = ()) -> Visible | None:

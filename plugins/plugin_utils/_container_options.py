@@ -23,6 +23,27 @@ SECTIONS = ("unit_config", "container_config", "service_config")
 """Keys of a model that are sections of its unit."""
 CACHE = "/root/.cache/huggingface"
 """Where a container finds its cache."""
+MANAGED_ENVIRONMENT = dict.fromkeys(
+    ("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "TRANSFORMERS_CACHE"),
+    "Remove it: weights lie in the role's cache_dir, which the worker finds there",
+)
+JIT = f"{CACHE}/jit"
+"""Where a container keeps what it compiles: all of it, so that it survives a restart, and goes with
+``onehop ENGINE clear-caches``."""
+COMPILED = {
+    "CUDA_CACHE_PATH": f"{JIT}/cuda",
+    "CUTE_DSL_CACHE_DIR": f"{JIT}/cute-dsl",
+    "DG_JIT_CACHE_DIR": f"{JIT}/deep-gemm",
+    "FLASHINFER_WORKSPACE_BASE": f"{JIT}/flashinfer",
+    "TILELANG_CACHE_DIR": f"{JIT}/tilelang",
+    "TORCHINDUCTOR_CACHE_DIR": f"{JIT}/inductor",
+    "TORCH_EXTENSIONS_DIR": f"{JIT}/torch-extensions",
+    "TRITON_CACHE_DIR": f"{JIT}/triton",
+    "TVM_FFI_CACHE_DIR": f"{JIT}/tvm-ffi",
+}
+"""Compilers that both engines in containers use. Each makes its directory."""
+KEPT = "Remove it: the weights stay in the role's cache_dir, for the next start too"
+OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
 
 
 def by_environment(credential: str, variable: str) -> str:

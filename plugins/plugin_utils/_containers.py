@@ -61,6 +61,7 @@ def read(engine: Engine, variables: Mapping[str, Any], problems: Problems) -> di
     check_image(f"{role}_", None, variables[f"{role}_tag"], variables[f"{role}_digest"], problems)
     return {
         "account": _account(role, variables, problems),
+        "weights_dir": variables[f"{role}_cache_dir"],
         "image_archives": variables[f"{role}_image_archives"],
         "registries": sorted(variables[f"{role}_registries"]),
     }

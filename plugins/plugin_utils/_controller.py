@@ -8,11 +8,14 @@ This plugin util is private to the collection.
 from __future__ import annotations
 
 import os
+import tempfile
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+
+from ansible_collections.onehop.llm.plugins.plugin_utils import _wheelhouse
 
 display = Display()
 PLUGINS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -62,6 +65,43 @@ class Announced(Action):
                 f"  {self.host(task_vars)}: {self.why}; that stops {', '.join(seen['stops'])}"
             )
         return result | self.ask(dict(self._task.args), task_vars)
+
+
+class Environments(Action):
+    """What has an environment made on the host, with packages that the controller collects."""
+
+    def environment(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """What the module python_environment says of ``arguments``, once all is sent that it needs."""
+        sources = _wheelhouse.ENVIRONMENTS[arguments["name"]](os.path.dirname(PLUGINS))
+        asked = {**arguments, "identity": _wheelhouse.identity(sources), "module": sources.module}
+        result = self._make(asked, task_vars)
+        if not result.get("needed") or self._task.check_mode:
+            return result
+        wheels = None
+        if asked.get("packages", "controller") == "controller":
+            home = asked.get("wheelhouse") or _wheelhouse.default_home()
+            said = f"{sources.title[0].lower()}{sources.title[1:]}"
+            display.display(f"  {self.host(task_vars)}: collecting {said} in {home}")
+            try:
+                wheels = _wheelhouse.collect(sources, home, result["target"])
+            except _wheelhouse.WheelhouseError as error:
+                return result | {"failed": True, "msg": str(error)}
+        directory = self._make_tmp_path()
+        asked["sent"] = self._connection._shell.join_path(directory, "environment.tar")
+        try:
+            with tempfile.NamedTemporaryFile(suffix=".tar") as file:
+                _wheelhouse.pack(sources, wheels, file.name)
+                self._transfer_file(file.name, asked["sent"])
+            self._fixup_perms2((directory, asked["sent"]))
+            return self._make(asked, task_vars)
+        finally:
+            self._remove_tmp_path(directory)
+
+    def _make(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        result: dict[str, Any] = self._execute_module(
+            module_name="onehop.llm.python_environment", module_args=arguments, task_vars=task_vars
+        )
+        return result
 
 
 def at(value: Any, *keys: str) -> Any:

@@ -202,6 +202,8 @@ def environment(
                 "is a secret, which every user of the host could read in the unit",
                 engine.secret_environment[name],
             )
+        elif name in engine.managed_environment:
+            problems.add(f"{where}.{name}", "is set by the role", engine.managed_environment[name])
         _words(f"{where}.{name}", [f"{name}={value}"], problems)
 
 

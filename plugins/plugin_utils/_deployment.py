@@ -20,6 +20,7 @@ from ansible_collections.onehop.llm.plugins.plugin_utils import (
     _credentials,
     _install,
     _masks,
+    _offline,
     _plan,
     _quadlet,
     _quadlet_keys,
@@ -81,8 +82,8 @@ def unknown(plan: Mapping[str, Any], models: Iterable[str]) -> str | None:
 def _host(
     plan: Mapping[str, Any], host: str, known: Mapping[str, Any], models: list[str] | None
 ) -> dict[str, Any]:
-    facts = {**ASSUMED, **known}
     found = plan["hosts"][host]
+    facts = {**ASSUMED, "weights": _staged(found), **known}
     rows = [
         _model(plan, host, role, worker, facts)
         for role, engine in found["engines"].items()
@@ -99,6 +100,21 @@ def _host(
     }
 
 
+def _staged(found: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What staging finds of weights, once they are there: what is staged is."""
+    return {
+        item["key"]: {
+            "from": "hub" if item["stage"] else None,
+            "path": None,
+            "file": None,
+            "commit": None,
+        }
+        for engine in found["engines"].values()
+        for worker in engine["workers"]
+        for item in worker.get("weights") or []
+    }
+
+
 def _model(
     plan: Mapping[str, Any],
     host: str,
@@ -108,6 +124,8 @@ def _model(
 ) -> dict[str, Any]:
     engine = DESCRIPTIONS[worker["engine"]]
     native = isinstance(engine.runtime, Native)
+    files = _files(plan, host, role, worker, facts)
+    worker = _offline.worker(worker, facts["weights"])
     wants_all = not native and worker["devices"] is None
     return {
         "name": worker["name"],
@@ -125,7 +143,11 @@ def _model(
         "environment_files": list(worker["environment_files"]),
         "credentials": _kept(worker),
         "route": _route(plan, host, worker),
-        "files": _files(plan, host, role, worker, facts),
+        "weights": [
+            {name: item[name] for name in ("repo", "revision", "stage")}
+            for item in worker.get("weights") or []
+        ],
+        "files": files,
     }
 
 

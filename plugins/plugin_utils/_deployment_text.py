@@ -63,6 +63,9 @@ def _model(model: Mapping[str, Any], units: bool) -> Iterator[str]:
         yield _line("devices", ", ".join(model["devices"]))
     if model["after"]:
         yield _line("after", ", ".join(model["after"]))
+    for item in model["weights"]:
+        way = "on the host before it starts" if item["stage"] else "looked for by the engine"
+        yield _line("weights", f"{item['repo']} at {item['revision']}, {way}")
     for name, credential in model["credentials"].items():
         use = [
             f"as {kind} {credential[kind]}"

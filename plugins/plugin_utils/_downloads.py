@@ -9,15 +9,14 @@ This plugin util is private to the collection.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from ansible_collections.onehop.llm.plugins.plugin_utils._engines import Engine
+from ansible_collections.onehop.llm.plugins.plugin_utils import _weights
+from ansible_collections.onehop.llm.plugins.plugin_utils._catalogue import DESCRIPTIONS
 
 HUB = "https://huggingface.co"
-_REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+\Z")
 _TRUE = ("1", "on", "true", "yes")
 
 
@@ -36,35 +35,38 @@ def of_engine(engine: Mapping[str, Any], role: str) -> Iterator[dict[str, Any]]:
             }
 
 
-def of_worker(worker: Mapping[str, Any], description: Engine) -> Iterator[dict[str, Any]]:
-    """The repository of the hub that a worker fetches when it starts."""
+def of_worker(
+    role: str, engine: Mapping[str, Any], worker: Mapping[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """The repositories of the hub that a worker's settings name."""
+    description = DESCRIPTIONS[worker["engine"]]
     environment = {**description.environment, **worker["environment"]}
     if _is_set(environment, "HF_HUB_OFFLINE") or any(
         _is_set(environment, name) for name in environment if name.endswith("_USE_MODELSCOPE")
     ):
         return
-    for where, repository in _repositories(worker, description):
-        name = repository.partition(":")[0]
-        yield {
-            "variable": where,
-            "kind": "repository",
-            "what": repository,
-            "where": environment.get("HF_ENDPOINT") or HUB,
-            "place": f"{worker['cache']}/hub/models--{name.replace('/', '--')}/snapshots",
-            "proxy": _proxy(environment),
-            "instead": "Have the host reach it, or put the files of the model on the host and write "
-            "their path.",
-        }
+    weights = engine.get("weights") or {"bundles": [], "sources": {}, "endpoint": None}
+    places = [worker.get("weights_dir") or worker["cache"], *weights["bundles"]]
+    for item in worker.get("weights") or _weights.named(description, worker, "engine"):
+        repo = item["repo"]
+        if repo not in weights["sources"]:
+            yield {
+                "variable": item["variable"],
+                "kind": "repository",
+                "what": repo,
+                "where": weights["endpoint"] or environment.get("HF_ENDPOINT") or HUB,
+                "places": list(_snapshots(places, repo)),
+                "proxy": _proxy(environment),
+                "instead": "Have the host reach it, or put the weights on the host and name their "
+                f"directory in {role}_weights_bundles.",
+            }
 
 
-def _repositories(worker: Mapping[str, Any], description: Engine) -> Iterator[tuple[str, str]]:
-    where = worker["variable"]
-    given = {f"{where}.model": worker.get("model")}
-    for flag in description.hub_flags:
-        given[f"{where}.settings.{flag}"] = worker["settings"].get(flag)
-    for variable, value in given.items():
-        if isinstance(value, str) and _REPOSITORY.match(value.partition(":")[0]):
-            yield variable, value
+def _snapshots(places: list[str], repo: str) -> Iterator[str]:
+    """Where a repository may be, in the layout of the hub's cache."""
+    for place in places:
+        for hub in ("/hub", ""):
+            yield f"{place}{hub}/models--{repo.replace('/', '--')}/snapshots"
 
 
 def _is_set(environment: Mapping[str, str], name: str) -> bool:

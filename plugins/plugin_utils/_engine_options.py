@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.onehop.llm.plugins.plugin_utils import _routes
+from ansible_collections.onehop.llm.plugins.plugin_utils import _routes, _weight_options
 from ansible_collections.onehop.llm.plugins.plugin_utils._schema import Option
 
 FLAG_CHECKS = ("error", "warn", "off")
@@ -165,7 +165,8 @@ def role_options(
             default=SOCKET_DIRECTORY,
         ),
     )
-    return options if sockets else options[:-1]
+    weights = _weight_options.role_options(role, CREDENTIAL_KEYS)
+    return (*(options if sockets else options[:-1]), *weights)
 
 
 _PORT = "TCP port on the loopback address that the worker listens on."
@@ -214,6 +215,7 @@ def model_keys(
             f"Seconds until it must be ready; O({role}_start_timeout) unless given.",
             default=None,
         ),
+        _weight_options.model_key(role),
         Option(
             "route",
             "dict",

@@ -58,6 +58,24 @@ class Container:
 
 
 @dataclass(frozen=True)
+class Naming:
+    """A flag whose value names repositories of the hub; without a flag, the model's own key.
+
+    ``kind`` is what of the repository is needed (:class:`_weights.Repo`), ``revision`` the flag that
+    says which of its revisions. ``form`` is how the value holds the name: ``plain``, ``adapters``
+    (a list of pairs or objects), ``draft`` (an object with a model) or ``gguf``, where ``file`` is
+    the flag that names a file of it and ``instead`` the one that takes a file's path.
+    """
+
+    flag: str | None
+    kind: str = "model"
+    revision: str | None = None
+    form: str = "plain"
+    file: str | None = None
+    instead: str = ""
+
+
+@dataclass(frozen=True)
 class Engine:
     """How an engine is declared, started and asked.
 
@@ -96,8 +114,15 @@ class Engine:
     words: tuple[str, ...] = ()
     """What stands before the flags."""
     environment: Mapping[str, str] = field(default_factory=dict)
-    hub_flags: tuple[str, ...] = ()
-    """Flags of a native program that name a repository of the hub."""
+    managed_environment: Mapping[str, str] = field(default_factory=dict)
+    """What to write instead of a variable that the role sets, by its name."""
+    naming: tuple[Naming, ...] = ()
+    """Where its settings name repositories of the hub."""
+    tokenizers: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Classes of tokenizers that its older versions do not know: which class they know instead, and
+    the first version that needs no help."""
+    offline_environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables of a worker that has all its weights on the host."""
     hardware: Hardware | None = None
     """What its images ask of a host."""
     flag_environment: str = ""

@@ -34,6 +34,29 @@ OPTIONS: tuple[Option, ...] = (
         example=["nvidia-container-toolkit-base"],
     ),
     Option(
+        "gpu_host_hub_python",
+        "path",
+        "Python 3.11 or newer on the host, for the program that fetches weights; the newest that is "
+        "found unless given.",
+        default=None,
+        example="/usr/bin/python3.13",
+    ),
+    Option(
+        "gpu_host_hub_packages",
+        "str",
+        "Where the packages of this program come from: C(controller) collects them there and sends "
+        "them, so that the host needs no index; C(host) lets the host's pip ask its index.",
+        default="controller",
+        choices=("controller", "host"),
+    ),
+    Option(
+        "gpu_host_hub_wheelhouse",
+        "path",
+        "Directory on the controller in which these packages are kept; a folder in the user's cache "
+        "unless given. What lies there already is not fetched.",
+        default=None,
+    ),
+    Option(
         "gpu_host_toolkit_repository",
         "dict",
         "A repository that brings these packages.",

@@ -19,6 +19,7 @@ from ansible_collections.onehop.llm.plugins.plugin_utils import (
     _credentials,
     _downloads,
     _edges,
+    _offline,
     _plan,
     _quadlet,
     _router,
@@ -89,9 +90,10 @@ def _engine_needs(role: str, engine: Mapping[str, Any], wanted: Rendered) -> Non
             {"path": engine["account"]["home"], "variable": f"{role}_data_dir"},
             {"path": engine["account"]["cache"], "variable": f"{role}_cache_dir"},
         ]
+    wanted["files"] += _weights_files(role, engine)
     for worker in engine["workers"]:
         wanted["files"] += _worker_files(worker)
-        wanted["downloads"] += _downloads.of_worker(worker, DESCRIPTIONS[worker["engine"]])
+        wanted["downloads"] += _downloads.of_worker(role, engine, worker)
         if "account" not in engine:
             wanted["directories"].append({"path": worker["cache"], "variable": worker["variable"]})
         for key, port in _ports(worker):
@@ -114,6 +116,23 @@ def _model_needs(worker: Mapping[str, Any]) -> list[dict[str, Any]]:
     revision = worker["settings"].get("revision") or "main"
     place = {"cache": worker["cache"], "revision": str(revision)}
     return [{"model": model, "variable": worker["variable"], **place}]
+
+
+def _weights_files(role: str, engine: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What weights come from on the host, where any worker names some."""
+    if not any(worker.get("weights") for worker in engine["workers"]):
+        return []
+    weights, account = engine["weights"], engine.get("account")
+    reader = account["name"] if account else _NOBODY
+    given = dict.fromkeys(weights["bundles"], f"{role}_weights_bundles")
+    given |= {path: f"{role}_weights_sources.{repo}" for repo, path in weights["sources"].items()}
+    needs = [
+        {"path": path, "variable": variable, "reader": reader, "reading": "account"}
+        for path, variable in given.items()
+    ]
+    if weights["token_source"]:
+        needs.append({"path": weights["token_source"], "variable": f"{role}_hub_token.source"})
+    return needs
 
 
 def _ports(worker: Mapping[str, Any]) -> list[tuple[str, int]]:
@@ -269,7 +288,9 @@ def workers(
     ``contents`` are the secrets that are given by content, by the worker's key and the
     credential's name.
     """
-    engine = plan["hosts"][host]["engines"].get(role, {"workers": []})
+    planned = plan["hosts"][host]["engines"].get(role, {"workers": []})
+    found = facts.get("weights") or {}
+    engine = planned | {"workers": [_offline.worker(one, found) for one in planned["workers"]]}
     if not engine["workers"]:
         return {"units": [], "files": [], "secrets": [], "directories": []}
     rendered: dict[str, Any] = {

@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 
 from ansible_collections.onehop.llm.plugins.plugin_utils import _engine_options as shared
-from ansible_collections.onehop.llm.plugins.plugin_utils._engines import Engine, Native
+from ansible_collections.onehop.llm.plugins.plugin_utils._engines import Engine, Naming, Native
 from ansible_collections.onehop.llm.plugins.plugin_utils._flags import Dialect
 from ansible_collections.onehop.llm.plugins.plugin_utils._promises import (
     Given,
@@ -80,11 +80,12 @@ LLAMA_CPP = Engine(
         command=("{binary}",),
         drain=5,
         gpu_environment={
-            "MIOPEN_CUSTOM_CACHE_DIR": "{cache}/miopen",
-            "MIOPEN_USER_DB_PATH": "{cache}/miopen",
-            "NEO_CACHE_DIR": "{cache}/neo",
+            "CUDA_CACHE_PATH": "{cache}/jit/cuda",
+            "MIOPEN_CUSTOM_CACHE_DIR": "{cache}/jit/miopen",
+            "MIOPEN_USER_DB_PATH": "{cache}/jit/miopen",
+            "NEO_CACHE_DIR": "{cache}/jit/neo",
             "NEO_CACHE_PERSISTENT": "1",
-            "SYCL_CACHE_DIR": "{cache}/sycl",
+            "SYCL_CACHE_DIR": "{cache}/jit/sycl",
             "SYCL_CACHE_PERSISTENT": "1",
         },
     ),
@@ -131,6 +132,12 @@ LLAMA_CPP = Engine(
             default=None,
         ),
         Option(f"{ROLE}_gpu", "str", _GPU_DOC, default="auto", choices=_GPU),
+        Option(
+            f"{ROLE}_weights_dir",
+            "path",
+            "Directory for the weights that the role fetches, shared by all workers of this engine.",
+            default="/var/cache/onehop-models",
+        ),
     ),
     model_keys=(
         *shared.model_keys(ROLE),
@@ -157,9 +164,18 @@ LLAMA_CPP = Engine(
         "HF_TOKEN": _BY_FILE.format("HF_TOKEN"),
         "LLAMA_API_KEY": _BY_CREDENTIAL.format("api-key"),
     },
-    hub_flags=("hf", "hf-repo", "hfr"),
     path_flags=("chat-template-file", "lora", "mmproj", "model", "model-draft"),
     environment={"LLAMA_CACHE": "{cache}"},
+    managed_environment=dict.fromkeys(
+        ("HF_HOME", "HF_HUB_CACHE", "LLAMA_CACHE"),
+        "Remove it: the role fetches weights to llama_cpp_weights_dir, and what a worker fetches "
+        "itself goes into its own cache directory",
+    ),
+    naming=(
+        Naming("hf-repo", "gguf", form="gguf", file="hf-file", instead="model"),
+        Naming("hf-repo-draft", "gguf", form="gguf", instead="model-draft"),
+        Naming("spec-draft-hf", "gguf", form="gguf", instead="spec-draft-model"),
+    ),
     flag_environment="LLAMA_ARG_",
     promises=Promises(
         of="needed",

@@ -35,7 +35,10 @@ def read(engine: Engine, variables: Mapping[str, Any], problems: Problems) -> di
     shown = all(_SHOWING & set(model["service_config"]) for model in models)
     if variables[f"{role}_binary"] and not shown:
         _check_hidden(f"{role}_binary", variables[f"{role}_binary"], problems)
-    return {"binary": _binary(engine, variables, problems)}
+    return {
+        "binary": _binary(engine, variables, problems),
+        "weights_dir": variables[f"{role}_weights_dir"],
+    }
 
 
 def version(

@@ -16,7 +16,7 @@ from typing import Any
 GIB = 1024**3
 _HUMAN = re.compile(r"(-?[0-9]+(?:\.[0-9]+)?)([kmgtKMGT]?)\Z")
 _STEPS = "kmgt"
-_VERSION = re.compile(r":v?(\d+)\.(\d+)(?:\.(\d+))?")
+_VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
 
 
 @dataclass(frozen=True)
@@ -148,14 +148,14 @@ class Promises:
     offloaded: Callable[[Given], int | None] = lambda given: None
     """How many layers go to the devices; ``None`` is all."""
 
-    def default_share(self, image: str) -> float | None:
-        """The share that its version takes unless told; the newest where the tag tells none."""
-        version = version_of(image)
+    def default_share(self, text: str | None) -> float | None:
+        """The share that a version takes unless told; the newest where it is not known."""
+        version = version_of(text or "")
         known = [share for since, share in self.shares if version is None or since <= version]
         return known[-1] if known else None
 
 
-def version_of(image: str) -> tuple[int, ...] | None:
-    """The version that an image's tag begins with."""
-    found = _VERSION.search(image)
+def version_of(text: str) -> tuple[int, ...] | None:
+    """A version as numbers."""
+    found = _VERSION.match(text)
     return tuple(int(part or 0) for part in found.groups()) if found else None

@@ -283,6 +283,14 @@ TYPES: dict[str, Type] = {
             "Write letters, digits, '_', '.' and '-' only, such as v0.33.0",
         ),
     ),
+    "repository": Type(
+        "str",
+        _matching(
+            re.compile(r"([A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*(@[A-Za-z0-9][\w./-]*)?\Z"),
+            "is not a repository of the hub",
+            "Write its name, such as Qwen/Qwen3-8B, and behind an @ a revision where it matters",
+        ),
+    ),
     "size": Type(
         "str",
         _matching(

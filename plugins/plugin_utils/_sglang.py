@@ -17,7 +17,7 @@ from __future__ import annotations
 from ansible_collections.onehop.llm.plugins.plugin_utils import _container_options as containers
 from ansible_collections.onehop.llm.plugins.plugin_utils import _engine_options as shared
 from ansible_collections.onehop.llm.plugins.plugin_utils import _gateway
-from ansible_collections.onehop.llm.plugins.plugin_utils._engines import Container, Engine
+from ansible_collections.onehop.llm.plugins.plugin_utils._engines import Container, Engine, Naming
 from ansible_collections.onehop.llm.plugins.plugin_utils._flags import Dialect
 from ansible_collections.onehop.llm.plugins.plugin_utils._promises import (
     GIB,
@@ -102,6 +102,8 @@ SGLANG = Engine(
     port_flags={"host": "0.0.0.0", "port": "30000"},
     socket_flags={},
     managed_instead={
+        "delete-ckpt-after-loading": containers.KEPT,
+        "download-dir": containers.KEPT,
         "host": _LOOPBACK,
         "model": "Use the model's model",
         "model-path": "Use the model's model",
@@ -122,8 +124,10 @@ SGLANG = Engine(
     },
     hardware=HARDWARE,
     environment={
+        **containers.COMPILED,
         "HF_HOME": containers.CACHE,
-        "SGLANG_CACHE_DIR": f"{containers.CACHE}/sglang",
+        "SGLANG_CACHE_DIR": f"{containers.JIT}/sglang",
+        "SGLANG_DG_CACHE_DIR": f"{containers.JIT}/deep-gemm",
         "SGLANG_ENABLE_HEALTH_ENDPOINT_GENERATION": "0",
     },
     promises=Promises(
@@ -148,5 +152,16 @@ SGLANG = Engine(
         ),
         context=setting("context-length"),
         quantization=setting("quantization"),
+    ),
+    managed_environment=containers.MANAGED_ENVIRONMENT,
+    offline_environment=containers.OFFLINE,
+    # The class is of transformers 5, which 0.5.10 is the first to want; 0.5.9 wants 4.57.1.
+    tokenizers={"TokenizersBackend": ("PreTrainedTokenizerFast", "0.5.10")},
+    naming=(
+        Naming(None, revision="revision"),
+        Naming("tokenizer-path", "config"),
+        Naming("speculative-draft-model", revision="speculative-draft-model-revision"),
+        Naming("speculative-draft-model-path", revision="speculative-draft-model-revision"),
+        Naming("lora-paths", "adapter", form="adapters"),
     ),
 )

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from ansible_collections.onehop.llm.plugins.plugin_utils import _container_options as containers
 from ansible_collections.onehop.llm.plugins.plugin_utils import _engine_options as shared
-from ansible_collections.onehop.llm.plugins.plugin_utils._engines import Container, Engine
+from ansible_collections.onehop.llm.plugins.plugin_utils._engines import Container, Engine, Naming
 from ansible_collections.onehop.llm.plugins.plugin_utils._flags import Dialect
 from ansible_collections.onehop.llm.plugins.plugin_utils._promises import (
     GIB,
@@ -97,6 +97,7 @@ VLLM = Engine(
     port_flags={"host": "0.0.0.0", "port": "8000"},
     socket_flags={"uds": "/run/onehop/http.sock"},
     managed_instead={
+        "download-dir": containers.KEPT,
         "host": _LOOPBACK,
         "model": "Use the model's model",
         "port": "Use the model's port",
@@ -117,8 +118,9 @@ VLLM = Engine(
     },
     hardware=HARDWARE,
     environment={
+        **containers.COMPILED,
         "HF_HOME": containers.CACHE,
-        "VLLM_CACHE_ROOT": f"{containers.CACHE}/vllm",
+        "VLLM_CACHE_ROOT": f"{containers.JIT}/vllm",
         "VLLM_NO_USAGE_STATS": "1",
     },
     promises=Promises(
@@ -140,5 +142,16 @@ VLLM = Engine(
             Memory(setting(variable="VLLM_CPU_KVCACHE_SPACE"), GIB),
         ),
         context=setting("max-model-len"),
+    ),
+    managed_environment=containers.MANAGED_ENVIRONMENT,
+    offline_environment=containers.OFFLINE,
+    # The class is of transformers 5, which 0.19.1 is the first to want; 0.19.0 refuses it.
+    tokenizers={"TokenizersBackend": ("PreTrainedTokenizerFast", "0.19.1")},
+    naming=(
+        Naming(None, revision="revision"),
+        Naming("tokenizer", "config", "tokenizer-revision"),
+        Naming("hf-config-path", "config"),
+        Naming("speculative-config", form="draft"),
+        Naming("lora-modules", "adapter", form="adapters"),
     ),
 )

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The OneHop authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The router's packages, collected on the controller for another machine's Python.
+"""Packages of a Python environment, collected on the controller for another machine's Python.
 
 The one plugin util that touches files: they are the controller's own.
 
@@ -15,33 +15,77 @@ import os
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-PACKAGE = "onehop_router"
 LOCK = "requirements.txt"
+SHARED = "ansible_collections/onehop/llm/plugins/module_utils"
+"""Where an environment has what of ours runs in it and is a module util, too."""
 
 
 class WheelhouseError(Exception):
     """Why packages could not be collected, in words for the operator."""
 
 
-def identity(sources: str) -> str:
-    """A hash over the router's sources and its lock."""
-    digest = hashlib.sha256()
-    for name in files(sources):
-        with open(os.path.join(sources, name), "rb") as file:
-            digest.update(f"{name}\0".encode() + hashlib.sha256(file.read()).digest())
-    return digest.hexdigest()
+@dataclass(frozen=True)
+class Sources:
+    """What an environment is made of.
+
+    ``files`` are those that go to a host, by their place there: the lock, and our own packages.
+    ``module`` is imported to see whether it works. ``title`` and ``prefix`` are what messages call
+    it and its variables.
+    """
+
+    title: str
+    prefix: str
+    module: str
+    files: Mapping[str, str]
+
+    @property
+    def lock(self) -> str:
+        """The path of its lock."""
+        return self.files[LOCK]
 
 
-def files(sources: str) -> Iterator[str]:
-    """What goes to a host: the lock and the package."""
-    yield LOCK
-    for base, directories, names in os.walk(os.path.join(sources, PACKAGE)):
+def router(root: str) -> Sources:
+    """The router's, in the collection at ``root``."""
+    home = os.path.join(root, "roles", "router", "files")
+    found = {LOCK: os.path.join(home, LOCK), **_package(home, "onehop_router")}
+    return Sources("The router's packages", "router", "onehop_router.__main__", found)
+
+
+def hub(root: str) -> Sources:
+    """That of what fetches weights."""
+    utils = os.path.join(root, "plugins", "module_utils")
+    names = ("_hub_cache.py", "_hub_fetch.py")
+    lock = os.path.join(root, "roles", "gpu_host", "files", "hub", LOCK)
+    ours = {f"{SHARED}/{name}": os.path.join(utils, name) for name in names}
+    module = f"{SHARED.replace('/', '.')}._hub_fetch, huggingface_hub"
+    return Sources("The packages that fetch weights", "gpu_host_hub", module, {LOCK: lock, **ours})
+
+
+ENVIRONMENTS = {"router": router, "hub": hub}
+"""By the name of the environment."""
+
+
+def _package(home: str, package: str) -> dict[str, str]:
+    found = {}
+    for base, directories, names in os.walk(os.path.join(home, package)):
         directories[:] = sorted(name for name in directories if name != "__pycache__")
         for name in sorted(names):
             if not name.endswith(".pyc"):
-                yield os.path.relpath(os.path.join(base, name), sources)
+                path = os.path.join(base, name)
+                found[os.path.relpath(path, home)] = path
+    return found
+
+
+def identity(sources: Sources) -> str:
+    """A hash over all that it is made of."""
+    digest = hashlib.sha256()
+    for name, path in sources.files.items():
+        with open(path, "rb") as file:
+            digest.update(f"{name}\0".encode() + hashlib.sha256(file.read()).digest())
+    return digest.hexdigest()
 
 
 def default_home() -> str:
@@ -60,10 +104,10 @@ def platforms(target: Mapping[str, str]) -> list[str]:
     return [*tags, f"manylinux2014_{machine}"]
 
 
-def collect(sources: str, home: str, target: Mapping[str, str]) -> str:
+def collect(sources: Sources, home: str, target: Mapping[str, str]) -> str:
     """A directory with every wheel of the lock for ``target``, fetched where it is not there yet.
 
-    ``target`` is :mod:`router_environment`'s: ``python``, ``machine``, ``libc``, ``libc_version``.
+    ``target`` is :mod:`python_environment`'s: ``python``, ``machine``, ``libc``, ``libc_version``.
     """
     libc = f"{target['libc']}{target['libc_version']}"
     directory = os.path.join(home, f"py{target['python']}-{libc}-{target['machine']}")
@@ -72,9 +116,9 @@ def collect(sources: str, home: str, target: Mapping[str, str]) -> str:
         lock = os.open(os.path.join(directory, ".lock"), os.O_CREAT | os.O_RDWR, 0o644)
     except OSError as error:
         raise WheelhouseError(
-            f"The router's packages cannot be kept in {directory}: {error.strerror}. Name a directory "
-            "of the controller that can be written in router_wheelhouse, or let the host fetch them "
-            "with router_packages: host."
+            f"{sources.title} cannot be kept in {directory}: {error.strerror}. Name a directory of "
+            f"the controller that can be written in {sources.prefix}_wheelhouse, or let the host "
+            f"fetch them with {sources.prefix}_packages: host."
         ) from error
     options = ["--only-binary=:all:", "--no-deps", "--require-hashes", "--dest", directory]
     options += ["--python-version", target["python"], "--implementation", "cp"]
@@ -82,7 +126,7 @@ def collect(sources: str, home: str, target: Mapping[str, str]) -> str:
         options += ["--abi", abi]
     for platform in platforms(target):
         options += ["--platform", platform]
-    options += ["--requirement", os.path.join(sources, LOCK)]
+    options += ["--requirement", sources.lock]
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet"]
     with os.fdopen(lock):
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -92,19 +136,20 @@ def collect(sources: str, home: str, target: Mapping[str, str]) -> str:
         said = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
     if said.returncode != 0:
         raise WheelhouseError(
-            f"The router's packages for Python {target['python']} on {target['machine']} could not "
+            f"{sources.title} for Python {target['python']} on {target['machine']} could not "
             f"be collected in {directory}: {said.stderr.strip()[-800:]}\n"
-            "Put the wheels there, name their directory in router_wheelhouse, or let the host "
-            "fetch them with router_packages: host."
+            f"Put the wheels there, name their directory in {sources.prefix}_wheelhouse, or let the "
+            f"host fetch them with {sources.prefix}_packages: host."
         )
     return directory
 
 
-def pack(sources: str, wheels: str | None, path: str) -> None:
-    """A tar archive of the lock, the package and, where given, the wheels."""
+def pack(sources: Sources, wheels: str | None, path: str) -> None:
+    """A tar archive of the lock, our own packages and, where given, the wheels."""
     with tarfile.open(path, "w") as tar:
-        for name in files(sources):
-            tar.add(os.path.join(sources, name), name, recursive=False, filter=_plain)
+        for name, path in sources.files.items():
+            place = name if name == LOCK else f"site/{name}"
+            tar.add(path, place, recursive=False, filter=_plain)
         if wheels is not None:
             for name in sorted(os.listdir(wheels)):
                 if name.endswith(".whl"):

@@ -23,6 +23,7 @@ from ansible_collections.onehop.llm.plugins.plugin_utils import (
     _flags,
     _native,
     _schema,
+    _weights,
 )
 from ansible_collections.onehop.llm.plugins.plugin_utils._engines import (
     Container,
@@ -72,7 +73,8 @@ def read(engine: Engine, given: Mapping[str, Any], problems: Problems) -> dict[s
         workers += [front] if front else []
         for worker in workers[:-1] if front and variables[engine.front.VARIABLE]["route"] else []:
             worker["route"], worker["health"] = front["url"], front["health"]
-    return {"workers": workers, **own}
+    weights = _weights.read(role, variables, problems) | {"wanted": list(_weights.union(workers))}
+    return {"workers": workers, "weights": weights, **own}
 
 
 def _check(
@@ -172,6 +174,9 @@ def _worker(
         Model(engine, where, model, variables, own), spec, problems
     )
     worker = spec | more
+    way = model["weights"] or variables[f"{role}_weights"]
+    worker["weights_dir"] = own["weights_dir"]
+    worker["weights"] = [] if way == "engine" else _weights.named(engine, worker, way)
     _declared.line(engine, worker, problems)
     return worker
 

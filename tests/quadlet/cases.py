@@ -90,7 +90,9 @@ KEYS = (
     *_role("devices-of-role", devices=["amd.com/gpu=all"]),
     *_model("devices-none-seen", {"devices": []}),
     *_model("shm-size", shm_size="512m"),
-    *_model("environment", environment={"B": '50% "x" $HOME', "A": "", "HF_HOME": "/elsewhere"}),
+    *_model(
+        "environment", environment={"B": '50% "x" $HOME', "A": "", "TRITON_CACHE_DIR": "/elsewhere"}
+    ),
     *_role("environment-of-role", environment={"A": "1", "VLLM_NO_USAGE_STATS": "0"}),
     *_model("environment-file", environment_file="/etc/my keys/m.env"),
     *_role("environment-file-of-role", environment_file="/etc/all.env"),

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.onehop.llm.plugins.plugin_utils import _quadlet
+from ansible_collections.onehop.llm.plugins.plugin_utils._container_options import COMPILED
 
 from .harness import FACTS, Generator, Run, planned, problems, section
 
@@ -292,10 +293,15 @@ DIFFERENCES: tuple[Difference, ...] = (
     Difference(
         "podman --env",
         (),
-        (
-            "HF_HOME=/root/.cache/huggingface",
-            "VLLM_CACHE_ROOT=/root/.cache/huggingface/vllm",
-            "VLLM_NO_USAGE_STATS=1",
+        tuple(
+            sorted(
+                [
+                    *(f"{name}={path}" for name, path in COMPILED.items()),
+                    "HF_HOME=/root/.cache/huggingface",
+                    "VLLM_CACHE_ROOT=/root/.cache/huggingface/jit/vllm",
+                    "VLLM_NO_USAGE_STATS=1",
+                ]
+            )
         ),
         "Compiled kernels are kept with the weights, and nothing is told to strangers",
         VLLMS,
@@ -303,10 +309,16 @@ DIFFERENCES: tuple[Difference, ...] = (
     Difference(
         "podman --env",
         (),
-        (
-            "HF_HOME=/root/.cache/huggingface",
-            "SGLANG_CACHE_DIR=/root/.cache/huggingface/sglang",
-            "SGLANG_ENABLE_HEALTH_ENDPOINT_GENERATION=0",
+        tuple(
+            sorted(
+                [
+                    *(f"{name}={path}" for name, path in COMPILED.items()),
+                    "HF_HOME=/root/.cache/huggingface",
+                    "SGLANG_CACHE_DIR=/root/.cache/huggingface/jit/sglang",
+                    "SGLANG_DG_CACHE_DIR=/root/.cache/huggingface/jit/deep-gemm",
+                    "SGLANG_ENABLE_HEALTH_ENDPOINT_GENERATION=0",
+                ]
+            )
         ),
         "Compiled kernels are kept with the weights, and asking for liveness costs nothing",
         SGLANG,

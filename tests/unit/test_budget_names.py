@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from .container_hosts import gateway, plan, sglang, vllm
+from .test_budget_shares import UNCHECKED
 
 
 def said(variables: dict[str, Any]) -> list[str]:
-    made = plan(variables)
+    made = plan(UNCHECKED | variables)
     assert made.warnings == []
     return [problem.sentence for problem in made.problems]
 
@@ -85,7 +86,7 @@ def test_what_each_has_for_itself(variables: dict[str, Any]) -> None:
 def test_the_check_is_switched() -> None:
     variables = vllm({"settings": {"master-port": 8000}, "port": 8080})
     assert len(said(variables)) == 2
-    made = plan(variables | {"gpu_host_checks": {"ports": "warn"}})
+    made = plan(UNCHECKED | variables | {"gpu_host_checks": {"ports": "warn"}})
     assert made.problems == []
     assert len(made.warnings) == 2
     assert said(variables | {"gpu_host_checks": {"ports": "off"}}) == []

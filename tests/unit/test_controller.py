@@ -19,7 +19,7 @@ from ansible_collections.onehop.llm.plugins.filter.status_table import status_ta
 from ansible_collections.onehop.llm.plugins.plugin_utils import _wheelhouse
 from ansible_collections.onehop.llm.plugins.plugin_utils._controller import at
 
-ROUTER = Path(__file__).resolve().parents[2] / "roles" / "router" / "files"
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_wheels_of_older_systems_fit_newer_ones() -> None:
@@ -33,35 +33,43 @@ def test_wheels_of_older_systems_fit_newer_ones() -> None:
 
 
 def test_the_identity_follows_the_sources(tmp_path: Path) -> None:
-    package = tmp_path / "onehop_router"
-    package.mkdir()
-    (tmp_path / "requirements.txt").write_text("a==1\n")
+    home = tmp_path / "roles" / "router" / "files"
+    package = home / "onehop_router"
+    package.mkdir(parents=True)
+    (home / "requirements.txt").write_text("a==1\n")
     (package / "x.py").write_text("1\n")
-    first = _wheelhouse.identity(str(tmp_path))
+    first = _wheelhouse.identity(_wheelhouse.router(str(tmp_path)))
     (package / "__pycache__").mkdir()
     (package / "__pycache__" / "x.pyc").write_text("x")
-    assert _wheelhouse.identity(str(tmp_path)) == first
+    assert _wheelhouse.identity(_wheelhouse.router(str(tmp_path))) == first
     (package / "x.py").write_text("2\n")
-    assert _wheelhouse.identity(str(tmp_path)) != first
+    assert _wheelhouse.identity(_wheelhouse.router(str(tmp_path))) != first
 
 
 def test_what_goes_to_a_host() -> None:
-    names = list(_wheelhouse.files(str(ROUTER)))
+    names = list(_wheelhouse.router(str(ROOT)).files)
     assert names[0] == "requirements.txt"
     assert "onehop_router/__main__.py" in names
     assert not [name for name in names if "__pycache__" in name]
+    hub = _wheelhouse.hub(str(ROOT))
+    assert sorted(Path(name).name for name in hub.files) == [
+        "_hub_cache.py",
+        "_hub_fetch.py",
+        "requirements.txt",
+    ]
+    assert "huggingface-hub==" in Path(hub.lock).read_text(encoding="utf-8")
 
 
 def test_a_controller_whose_home_cannot_be_written() -> None:
     target = {"python": "3.13", "machine": "x86_64", "libc": "glibc", "libc_version": "2.36"}
     with pytest.raises(_wheelhouse.WheelhouseError, match="cannot be kept in /proc/home"):
-        _wheelhouse.collect("/nowhere", "/proc/home", target)
+        _wheelhouse.collect(_wheelhouse.router("/nowhere"), "/proc/home", target)
 
 
 def test_wheels_that_cannot_be_had_are_told(tmp_path: Path) -> None:
-    (tmp_path / "requirements.txt").write_text(
-        "no-such-package-of-onehop==1 --hash=sha256:" + "0" * 64
-    )
+    lock = tmp_path / "requirements.txt"
+    lock.write_text("no-such-package-of-onehop==1 --hash=sha256:" + "0" * 64)
+    sources = _wheelhouse.Sources("Packages", "router", "x", {"requirements.txt": str(lock)})
     target = {
         "python": f"{sys.version_info[0]}.{sys.version_info[1]}",
         "machine": "x86_64",
@@ -69,7 +77,7 @@ def test_wheels_that_cannot_be_had_are_told(tmp_path: Path) -> None:
         "libc_version": "2.36",
     }
     with pytest.raises(_wheelhouse.WheelhouseError, match="router_wheelhouse"):
-        _wheelhouse.collect(str(tmp_path), str(tmp_path / "house"), target)
+        _wheelhouse.collect(sources, str(tmp_path / "house"), target)
 
 
 def test_status_table() -> None:

@@ -76,14 +76,18 @@ def test_the_playbook_shows_less_and_writes_a_file(tmp_path: Path) -> None:
     lines = shown(done.stdout).split("\n")
     assert lines[0] == "gpu1"
     assert "Podman" not in lines[1]
-    assert [line for line in lines if "(" in line and ")" in line] == [
+    assert [line for line in lines if ": " in line and "_models." in line] == [
         "  vLLM: qwen3-8b (vllm_models.qwen)"
     ]
     assert "[Container]" not in done.stdout
     written = json.loads(file.read_text())
     assert list(written) == ["gpu1"]
     (model,) = written["gpu1"]["models"]
-    assert model["command"][:3] == ["vllm", "serve", "Qwen/Qwen3-8B"]
+    # From its snapshot, which has a name once it is fetched.
+    place = "/root/.cache/huggingface/hub/models--Qwen--Qwen3-8B/snapshots"
+    assert model["command"][:3] == ["vllm", "serve", f"{place}/(known once it is fetched)"]
+    assert model["environment"]["HF_HUB_OFFLINE"] == "1"
+    assert model["weights"] == [{"repo": "Qwen/Qwen3-8B", "revision": "main", "stage": True}]
     # As an old Podman wants it.
     assert "PodmanArgs=--conmon-pidfile=%t/%N.pid\nPodmanArgs=" in model["files"][0]["content"]
     assert SECRET not in file.read_text()
@@ -134,7 +138,7 @@ def test_the_files_are_those_of_a_run() -> None:
     variables = gateway() | more
     made = _plan.make([_plan.Host("gpu1", variables, list(variables))])
     assert made.problems == []
-    facts = _deployment.ASSUMED | {"uid": 995}
+    facts = _deployment.ASSUMED | {"uid": 995, "weights": {}}
     found = deployment_plan({"gpu1": variables}, facts=facts)["gpu1"]
     assert found["assumed"] == {}
     units: dict[str, str] = {}

@@ -15,7 +15,6 @@ from ansible_collections.onehop.llm.plugins.plugin_utils import (
     _hardware,
     _install,
 )
-from ansible_collections.onehop.llm.plugins.plugin_utils._catalogue import DESCRIPTIONS
 
 from .container_hosts import plan, sglang, vllm
 
@@ -402,14 +401,17 @@ def test_what_has_to_be_fetched() -> None:
         assert downloads(vllm(more)) == [IMAGE], more
     llama = {"m": {"port": 18001, "settings": {"hf-repo": "a/b:Q4_K_M"}}}
     assert downloads({"llama_cpp_models": llama}) == [
-        ("llama_cpp_models.m.settings.hf-repo", "a/b:Q4_K_M", "https://huggingface.co")
+        ("llama_cpp_models.m.settings.hf-repo", "a/b", "https://huggingface.co")
     ]
 
 
 def test_where_a_fetched_repository_is_and_through_what() -> None:
     environment = {"HTTPS_PROXY": "http://ann:secret@proxy.example:3128"}
-    worker = plan(vllm({"environment": environment})).hosts["gpu1"]["engines"]["vllm"]["workers"][0]
-    (need,) = _downloads.of_worker(worker, DESCRIPTIONS["vllm"])
-    assert need["place"] == "/var/cache/vllm/hub/models--a--b/snapshots"
+    engine = plan(vllm({"environment": environment})).hosts["gpu1"]["engines"]["vllm"]
+    (need,) = _downloads.of_worker("vllm", engine, engine["workers"][0])
+    assert need["places"] == [
+        "/var/cache/vllm/hub/models--a--b/snapshots",
+        "/var/cache/vllm/models--a--b/snapshots",
+    ]
     assert need["proxy"] == "http://proxy.example:3128"
     assert "secret" not in str(need)

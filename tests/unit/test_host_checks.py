@@ -100,7 +100,7 @@ def need(where: str, **more: Any) -> dict[str, Any]:
         "kind": "repository",
         "what": "a/b",
         "where": where,
-        "place": "/nowhere",
+        "places": ["/nowhere"],
         "proxy": "",
         "instead": "Write a path.",
     } | more
@@ -190,7 +190,7 @@ def test_addresses_of_registries_and_hubs() -> None:
 
 def test_what_the_host_has_is_not_fetched(tmp_path: Path) -> None:
     image = need("docker.io", kind="image", what="docker.io/a/b:v1", account="vllm")
-    hub = need("https://hub.invalid", place=str(tmp_path))
+    hub = need("https://hub.invalid", places=["/nowhere", str(tmp_path)])
 
     def ids(account: str, images: list[str]) -> dict[str, str | None]:
         return dict.fromkeys(images, "0123" if account == "vllm" else None)

@@ -299,3 +299,44 @@ def test_a_secret_that_is_not_there(image: Path) -> None:
     assert done.returncode == 1
     assert "No such file" in done.stderr
     assert done.stdout == ""
+
+
+def test_what_was_compiled_is_cleared_once_nothing_runs(
+    known: dict[str, _operator.Engine],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    cache = tmp_path / "cache"
+    for name in ("jit/triton", "hub/models--a--b"):
+        (cache / name).mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links" / "jit").symlink_to(tmp_path / "elsewhere")
+    caches = [str(cache), str(tmp_path / "gone")]
+    (tmp_path / "vllm_account.json").write_text(json.dumps({"caches": caches}))
+    states = ["inactive", "active"]
+
+    def show(command: list[str], **dummy: object) -> subprocess.CompletedProcess[bytes]:
+        assert command[:3] == ["systemctl", *SCOPE]
+        blocks = zip(known["vllm"].units, states, strict=True)
+        text = "\n\n".join(f"Id={name}\nActiveState={state}" for name, state in blocks)
+        return subprocess.CompletedProcess(command, 0, text.encode() + b"\n")
+
+    monkeypatch.setattr(subprocess, "run", show)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert _operator.main(["vllm", "clear-caches"]) == 2
+    said = capsys.readouterr().err
+    assert "vllm-b-alpha.service: running" in said
+    assert "onehop vllm systemctl stop vllm-b-alpha.service" in said
+    assert (cache / "jit" / "triton").is_dir()
+    states[1] = "failed"
+    assert _operator.main(["vllm", "clear-caches"]) == 0
+    assert capsys.readouterr().out == f"removed {cache / 'jit'}\n"
+    assert [path.name for path in cache.iterdir()] == ["hub"]
+    assert _operator.main(["vllm", "clear-caches"]) == 0
+    # Another place by way of a link is left alone.
+    (tmp_path / "vllm_account.json").write_text(json.dumps({"caches": [str(tmp_path / "links")]}))
+    with pytest.raises(OSError, match="symbolic link"):
+        _operator.main(["vllm", "clear-caches"])
+    assert (tmp_path / "elsewhere").is_dir()

@@ -249,7 +249,7 @@ def test_the_plan_holds_no_secret() -> None:
         ),
         (
             {"llama_cpp_models": {"a": {"model": "/srv/x.gguf"}}},
-            "start_timeout, unit_config. Flags of the engine belong into settings",
+            "start_timeout, unit_config, weights. Flags of the engine belong into settings",
         ),
         (
             {"llama_cpp_models": {"a": {"extra_args": ["--host", "0.0.0.0"]}}},

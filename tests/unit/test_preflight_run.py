@@ -152,8 +152,8 @@ def test_all_is_said_at_once(tmp_path: Path, programs: str, held: int, closed: i
     assert any("is cut short, or no archive of an image" in line for line in lines)
     assert [line for line in seen["warnings"] if "gives no connection" in line] == [
         f"gpu1: vllm_models.m.model = a/b: comes from http://127.0.0.1:{closed}, and 127.0.0.1:{closed} gives "
-        "no connection (Connection refused). Have the host reach it, or put the files of the model on "
-        "the host and write their path."
+        "no connection (Connection refused). Have the host reach it, or put the weights on the host and "
+        "name their directory in vllm_weights_bundles."
     ]
     facts = seen["facts"]
     assert [(gpu["name"], gpu["cuda"]) for gpu in facts["gpus"]] == [("NVIDIA L40S", "12.4")] * 2
@@ -180,4 +180,5 @@ def test_check_mode_says_the_same(tmp_path: Path, programs: str, held: int, clos
     # And shows what is planned, with what the host is.
     found = seen["shown"]["plan"]["gpu1"]
     assert found["assumed"] == {"devices": ["nvidia.com/gpu=all"]}
-    assert found["models"][0]["command"][:3] == ["vllm", "serve", "a/b"]
+    assert found["models"][0]["command"][:2] == ["vllm", "serve"]
+    assert "models--a--b" in found["models"][0]["command"][2]
