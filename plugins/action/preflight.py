@@ -5,11 +5,14 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import Any
 
 from ansible_collections.onehop.llm.plugins.plugin_utils import (
     _budget,
+    _checks,
     _gpu_host,
+    _hardware,
     _install,
     _memory_table,
 )
@@ -24,12 +27,14 @@ class ActionModule(Action):
         plan = self.argument("plan")
         roles = self._task.args.get("roles")
         needs = _install.needs(plan, self.host(task_vars), roles)
-        result.update(self.ask({"plan": {}, "needs": needs}, task_vars))
+        result.update(self.ask({"plan": {}, "needs": needs, "clock": time.time()}, task_vars))
         facts = result.get("facts") or {}
         if facts:
             variables = plan["hosts"][self.host(task_vars)]["gpu_host"]
             facts["container_packages"] = _gpu_host.packages(variables, facts) if variables else []
         said = _install.complaints(plan, self.host(task_vars), roles, facts)
+        if facts:
+            said += self._checked(plan, roles, result, task_vars)
         said += self._budget(plan, roles, facts, result, task_vars)
         if said:
             self._fail(result, said)
@@ -44,6 +49,23 @@ class ActionModule(Action):
                 ],
             )
         return result
+
+    def _checked(
+        self, plan: Any, roles: list[str] | None, result: dict[str, Any], task_vars: Any
+    ) -> list[str]:
+        """The errors of what can be overruled; its warnings are added to the result."""
+        host = self.host(task_vars)
+        variables = plan["hosts"][host]["gpu_host"]
+        findings = [
+            *_checks.from_host(result.get("findings") or []),
+            *_hardware.findings(plan, host, roles, result["facts"]),
+        ]
+        errors, warnings = _checks.judged(
+            findings, variables["gpu_host_checks"] if variables else {}
+        )
+        said = [f"{host}: {sentence}" for sentence in warnings]
+        result["warnings"] = [*result.get("warnings", []), *said]
+        return errors
 
     def _budget(
         self,

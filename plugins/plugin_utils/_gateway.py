@@ -212,6 +212,7 @@ def plan(
         "name": "gateway",
         "unit": unit,
         "port": given["port"],
+        "address": given["bind_address"],
         "more_ports": {"metrics_port": given["metrics_port"]} if given["enable_metrics"] else {},
         "socket": None,
         "url": f"{scheme}://{asked}:{given['port']}",

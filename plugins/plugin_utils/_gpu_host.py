@@ -83,7 +83,7 @@ OPTIONS: tuple[Option, ...] = (
         "dict",
         "How strict the checks of a host are, before anything changes. With V(error) what cannot "
         "work fails the run, and what may not is a warning; with V(warn) all are warnings; with "
-        "V(off) nothing is said. See docs/budget.md.",
+        "V(off) nothing is said. See docs/preflight.md and docs/budget.md.",
         default=_checks.DEFAULTS,
         keys=tuple(
             Option(
@@ -95,7 +95,7 @@ OPTIONS: tuple[Option, ...] = (
             )
             for name, doc in _checks.CHECKS.items()
         ),
-        example={"memory": "warn", "disk": "off"},
+        example={"driver": "warn", "memory": "warn", "disk": "off"},
     ),
     Option(
         "gpu_host_image_space",

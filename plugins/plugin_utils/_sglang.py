@@ -27,6 +27,7 @@ from ansible_collections.onehop.llm.plugins.plugin_utils._promises import (
     Promises,
     setting,
 )
+from ansible_collections.onehop.llm.plugins.plugin_utils._sglang_hardware import HARDWARE
 
 ROLE = "sglang"
 _IMAGE = "docker.io/lmsysorg/sglang"
@@ -121,6 +122,7 @@ SGLANG = Engine(
         "HF_TOKEN": containers.by_environment("hf_token", "HF_TOKEN"),
         "HUGGING_FACE_HUB_TOKEN": containers.by_environment("hf_token", "HF_TOKEN"),
     },
+    hardware=HARDWARE,
     environment={
         **containers.COMPILED,
         "HF_HOME": containers.CACHE,

@@ -26,6 +26,7 @@ from ansible_collections.onehop.llm.plugins.plugin_utils._promises import (
     Promises,
     setting,
 )
+from ansible_collections.onehop.llm.plugins.plugin_utils._vllm_hardware import HARDWARE
 
 ROLE = "vllm"
 _IMAGE = "docker.io/vllm/vllm-openai"
@@ -115,6 +116,7 @@ VLLM = Engine(
         "HUGGING_FACE_HUB_TOKEN": containers.by_environment("hf_token", "HF_TOKEN"),
         "VLLM_API_KEY": containers.by_environment("api_key", "VLLM_API_KEY"),
     },
+    hardware=HARDWARE,
     environment={
         **containers.COMPILED,
         "HF_HOME": containers.CACHE,
