@@ -187,7 +187,7 @@ class Source(Repository):
                 with tarfile.open(path) as archive:
                     self._take(list(_archive(archive)))
         except tarfile.TarError as error:
-            said = str(error).split("\n")[0]
+            said = str(error).split("\n", 1)[0]
             raise FetchFailed("%s is no tar archive: %s" % (path, said)) from error
 
     def _take(self, entries):

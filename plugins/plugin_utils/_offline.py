@@ -79,6 +79,9 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
         size = f", {one['bytes'] / 1e9:.1f} GB" if one.get("bytes") is not None else ""
         lacks = f": {one['lacks']}" if one.get("lacks") else ""
         error = f" ({one['error']})" if one.get("error") else ""
+        if ":gguf#" in key and one["from"] in ("bundle", "cache") and not one["file"]:
+            yield f"{key}: the repository has none{commit}"
+            continue
         yield {
             "bundle": f"{key}: from a bundle{commit}",
             "cache": f"{key}: from the cache{commit}",

@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A test double for the Hugging Face hub: real HTTP on the loopback, and faults on demand.
 
-    standin_hub.py DIRECTORY HOST PORT [TOKEN]
+    standin_hub.py DIRECTORY HOST PORT [TOKEN [BYTES_PER_SECOND]]
 
 DIRECTORY holds ORG/NAME with the files of each repository; it has one commit, which ``main`` leads
 to. It answers what huggingface_hub asks to download: a model's information with its files, and
-files with ranges. With a TOKEN it wants that of everybody. It ends on SIGTERM, or when its time (20
+files with ranges. With a TOKEN that is not empty it wants that of everybody. It ends on SIGTERM, or when its time (20
 minutes) is over.
 """
 
@@ -19,6 +19,7 @@ import re
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -29,6 +30,8 @@ LONGEST = 1200
 """Seconds that it runs at most."""
 LARGE = 1024
 """Files from this size on are kept as the hub keeps large ones: by their SHA-256."""
+_STEPS = 10
+"""Parts that a slow answer comes in, in a second."""
 _API = re.compile(r"/api/models/(?P<repo>.+?)(/revision/(?P<revision>.+))?\Z")
 _FILE = re.compile(r"/(?P<repo>[^/]+(/[^/]+)?)/resolve/(?P<revision>[^/]+)/(?P<name>.+)\Z")
 
@@ -53,6 +56,8 @@ class Hub:
 
     repos: dict[str, Repo] = field(default_factory=dict)
     token: str | None = None
+    rate: float = 0
+    """Bytes of a second that an answer has; 0 for as many as there are."""
     cuts: dict[str, list[int]] = field(default_factory=dict)
     wrong: dict[str, int] = field(default_factory=dict)
     refusals: dict[str, list[tuple[int, dict[str, str]]]] = field(default_factory=dict)
@@ -169,6 +174,13 @@ def handler(hub: Hub) -> type[http.server.BaseHTTPRequestHandler]:
             cut = hub.cuts[name].pop(0) if body and hub.cuts.get(name) else None
             self.send(status, data, headers, body, cut)
 
+        def give(self, data: bytes) -> None:
+            step = max(1, int(hub.rate / _STEPS)) if hub.rate else len(data) or 1
+            for start in range(0, len(data), step):
+                self.wfile.write(data[start : start + step])
+                if hub.rate:
+                    time.sleep(1 / _STEPS)
+
         def refuse(self, status: int, **headers: str) -> None:
             self.send(status, b"{}", headers, True)
 
@@ -185,7 +197,7 @@ def handler(hub: Hub) -> type[http.server.BaseHTTPRequestHandler]:
                 self.send_header(name, value)
             self.end_headers()
             if body:
-                self.wfile.write(data[:cut])
+                self.give(data[:cut])
             if cut is not None:
                 self.close_connection = True
 
@@ -207,10 +219,12 @@ def of_directory(path: str, token: str | None) -> Hub:
 
 def main(words: list[str]) -> int:
     """The program."""
-    directory, host, port, *token = words
+    directory, host, port, token, rate = [*words, *("", "0")[len(words) - 3 :]]
     over = threading.Event()
     signal.signal(signal.SIGTERM, lambda *dummy: over.set())
-    with of_directory(directory, token[0] if token else None).serve(host, int(port)):
+    hub = of_directory(directory, token or None)
+    hub.rate = float(rate)
+    with hub.serve(host, int(port)):
         over.wait(LONGEST)
     return 0
 

@@ -362,6 +362,12 @@ def test_asking_changes_nothing(cache: Cache, hub: Hub) -> None:
     assert not cache.path.exists()
 
 
+def test_a_slow_hub(cache: Cache, hub: Hub) -> None:
+    hub.rate = 3_000_000
+    cache.fetch(item())
+    assert cache.look(item())["lacks"] == ""
+
+
 def test_systemd_is_told_how_far_it_is(cache: Cache, tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
         server.bind(str(tmp_path / "notify"))

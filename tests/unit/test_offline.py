@@ -150,6 +150,9 @@ def test_what_a_dry_run_says() -> None:
         "e: to be taken from its source",
         "f: left to the engine: config.json",
     ]
+    none = {"a/g@main:gguf#*mmproj*.gguf": found("/x", "a/g")}
+    (said,) = _offline.lines(none)
+    assert said == "a/g@main:gguf#*mmproj*.gguf: the repository has none, snapshot cccccccccccc"
 
 
 def test_what_is_said_while_it_goes_on() -> None:

@@ -102,11 +102,11 @@ def test_it_is_made_anew_when_the_snapshot_changes(tmp_path: Path) -> None:
     made = Path(str(shadow))
     changes = (
         lambda: cache.write("new.json", "{}"),
-        lambda: (cache.place / "new.json").unlink(),
+        (cache.place / "new.json").unlink,
         lambda: cache.write(
             "tokenizer_config.json", '{"tokenizer_class": "TokenizersBackend", "x": 1}'
         ),
-        lambda: (made / "config.json").unlink(),
+        (made / "config.json").unlink,
         lambda: (made / "tokenizer_config.json").write_text("{}"),
         lambda: shutil.rmtree(made),
     )
