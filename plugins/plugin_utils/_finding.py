@@ -57,9 +57,9 @@ def tidy(lines: Iterable[str]) -> list[str]:
             part = _CONTROL.sub("", part).rstrip()[:READ]
             if not part.strip():
                 continue
-            bar = _BAR.match(part)
-            last = _BAR.match(kept[-1]) if kept and bar else None
-            if bar and last and bar.group(1) == last.group(1):
+            gauge = _BAR.match(part)
+            last = _BAR.match(kept[-1]) if kept and gauge else None
+            if gauge and last and gauge.group(1) == last.group(1):
                 kept[-1] = part
             else:
                 kept.append(part)

@@ -131,10 +131,10 @@ def look(lines: Sequence[str]) -> Stage | None:
 
 
 def _read(line: str) -> Stage | None:
-    bar = _BAR.match(line)
-    phase = _bar_phase(bar["what"]) if bar else None
-    if bar and phase:
-        return _of_bar(bar, phase)
+    gauge = _BAR.match(line)
+    phase = _bar_phase(gauge["what"]) if gauge else None
+    if gauge and phase:
+        return _of_bar(gauge, phase)
     dots = _DOTS.match(line)
     if dots:
         return Stage(LOADING, percent=len(dots[1]))
@@ -151,18 +151,18 @@ def _bar_phase(what: str) -> str | None:
     return DOWNLOADING if _FILES.search(what) else None
 
 
-def _of_bar(bar: re.Match[str], phase: str) -> Stage:
-    percent = int(bar["percent"])
-    if bar["total"] is None:
+def _of_bar(gauge: re.Match[str], phase: str) -> Stage:
+    percent = int(gauge["percent"])
+    if gauge["total"] is None:
         return Stage(phase, percent=percent)
-    pieces = not (bar["scale"] or bar["total_scale"])
+    pieces = not (gauge["scale"] or gauge["total_scale"])
     return Stage(
         phase,
-        done=float(bar["done"]) * _BYTES[bar["scale"]],
-        total=float(bar["total"]) * _BYTES[bar["total_scale"]],
+        done=float(gauge["done"]) * _BYTES[gauge["scale"]],
+        total=float(gauge["total"]) * _BYTES[gauge["total_scale"]],
         pieces=pieces,
         percent=percent,
-        left=seconds(bar["left"]),
+        left=seconds(gauge["left"]),
     )
 
 
@@ -170,9 +170,9 @@ def _downloads(lines: Sequence[str]) -> Stage | None:
     """Several files come at once, each with a bar of its own: their sum."""
     files: dict[str, Stage] = {}
     for line in lines:
-        bar = _BAR.match(line)
-        if bar and bar["total"] and _FILES.search(bar["what"]):
-            files[bar["what"].strip()] = _of_bar(bar, DOWNLOADING)
+        gauge = _BAR.match(line)
+        if gauge and gauge["total"] and _FILES.search(gauge["what"]):
+            files[gauge["what"].strip()] = _of_bar(gauge, DOWNLOADING)
     if len(files) < 2:
         return None
     return Stage(

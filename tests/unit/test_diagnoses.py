@@ -241,8 +241,8 @@ def test_the_line_that_tells_is_shown_also_where_it_is_far_up() -> None:
 
 
 def test_one_that_timed_out_says_where_it_was_and_what_to_raise() -> None:
-    bar = "Capturing CUDA graphs (decode, FULL):  34%|███▍      | 12/35 [00:05<00:10,  2.1it/s]"
-    said = _diagnoses.explain(VLLM, report(bar, result="timeout", seconds=3600))
+    painted = "Capturing CUDA graphs (decode, FULL):  34%|███▍      | 12/35 [00:05<00:10,  2.1it/s]"
+    said = _diagnoses.explain(VLLM, report(painted, result="timeout", seconds=3600))
     assert "It was capturing graphs 12 of 35, 60 min after its start." in said
     assert "vllm_models.alpha.start_timeout" in said
 

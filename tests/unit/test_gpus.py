@@ -1,8 +1,9 @@
 # SPDX-FileCopyrightText: The OneHop authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What nvidia-smi says, read: answers of real cards, and of hosts without one that answers.
+"""What nvidia-smi says, read: answers as of real cards, and of hosts without one that answers.
 
-The answers are those of nvidia-smi's manual, of NVIDIA's guide to MIG, and as seen in public logs.
+The answers are written after nvidia-smi's manual and NVIDIA's guide to MIG, with names and sizes of
+real cards; no card was at hand to copy them from.
 """
 
 from __future__ import annotations
