@@ -11,10 +11,9 @@ from ansible.utils.display import Display
 
 from ansible_collections.onehop.llm.plugins.plugin_utils import _diagnoses
 from ansible_collections.onehop.llm.plugins.plugin_utils._controller import Action
+from ansible_collections.onehop.llm.plugins.plugin_utils._telling import Teller
 
 display = Display()
-_SHOWN = 100
-"""Characters of Podman's last words that are shown."""
 
 
 class ActionModule(Action):
@@ -30,27 +29,25 @@ class ActionModule(Action):
         start = time.monotonic()
         end = start + int(self.argument("timeout", 14400))
         reports = begun["reports"]
+        teller = Teller()
         while True:
             seen = self.ask({**arguments, "phase": "watch"}, task_vars)
             if seen.get("failed"):
                 return result | seen
-            reports.update(seen["reports"])
+            for name, report in seen["reports"].items():
+                # Only the first look asks how large it is.
+                reports[name] = {"total": reports.get(name, {}).get("total", 0), **report}
             for name in seen["images"]:
                 reports.pop(name, None)
             failed = {name: one for name, one in reports.items() if one["state"] == "failed"}
             pending = [name for name, one in reports.items() if one["state"] == "fetching"]
             if not pending or time.monotonic() >= end:
                 break
-            self._show(task_vars, pending, reports[pending[0]], time.monotonic() - start)
+            news = teller.images(time.monotonic() - start, reports)
+            if news:
+                display.display(f"  {self.host(task_vars)}: {news}")
         result.update(images=seen["images"], reports=reports)
         if failed or pending:
             sentences = [_diagnoses.image(name, reports[name]) for name in [*failed, *pending]]
             result.update(failed=True, msg="\n".join(sentences))
         return result
-
-    def _show(self, task_vars: Any, pending: list[str], report: Any, seconds: float) -> None:
-        written = f"{report['bytes'] / 1e9:.1f} GB written; " if report["bytes"] else ""
-        said = report["said"][-1][:_SHOWN] if report["said"] else "starting"
-        display.display(
-            f"  {self.host(task_vars)}: {pending[0]} after {seconds:.0f} s; {written}{said}"
-        )

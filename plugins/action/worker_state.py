@@ -11,6 +11,8 @@ from ansible.utils.display import Display
 
 from ansible_collections.onehop.llm.plugins.plugin_utils import _diagnoses
 from ansible_collections.onehop.llm.plugins.plugin_utils._controller import Action
+from ansible_collections.onehop.llm.plugins.plugin_utils._finding import excerpt
+from ansible_collections.onehop.llm.plugins.plugin_utils._telling import Teller
 
 display = Display()
 
@@ -27,8 +29,9 @@ class ActionModule(Action):
         if begun.get("failed") or self._task.check_mode or not units:
             result.setdefault("failed", False)
             return self._finish(result, {})
-        end = time.monotonic() + int(self.argument("timeout", 7200))
         start = time.monotonic()
+        end = start + int(self.argument("timeout", 7200))
+        teller = Teller()
         while True:
             left = max(1, int(end - time.monotonic()))
             seen = self.ask({**asked, "phase": "watch", "timeout": left}, task_vars)
@@ -36,19 +39,13 @@ class ActionModule(Action):
                 result.update(seen)
                 return result
             reports = seen["reports"]
-            pending = [name for name, report in reports.items() if report["outcome"] == "pending"]
-            if not pending or time.monotonic() >= end:
+            now = time.monotonic()
+            pending = any(report["outcome"] == "pending" for report in reports.values())
+            if not pending or now >= end:
                 return self._finish(result, reports)
-            self._show(task_vars, reports, pending, time.monotonic() - start)
-
-    def _show(self, task_vars: Any, reports: Any, pending: list[str], seconds: float) -> None:
-        ready = len(reports) - len(pending)
-        first = reports[pending[0]]
-        said = first["journal"][-1][:100] if first["journal"] else first["state"]
-        display.display(
-            f"  {self.host(task_vars)}: {ready} of {len(reports)} ready after {seconds:.0f} s; "
-            f"{pending[0]}: {said}"
-        )
+            news = teller.units(now - start, reports)
+            if news:
+                display.display(f"  {self.host(task_vars)}: {news}")
 
     def _finish(self, result: dict[str, Any], reports: dict[str, Any]) -> dict[str, Any]:
         if result.get("failed"):
@@ -58,6 +55,8 @@ class ActionModule(Action):
             for name, report in reports.items()
             if report["outcome"] != "ready"
         ]
+        for report in reports.values():
+            report["journal"] = excerpt(report["journal"], _diagnoses.LINES)
         result.update(failed=False, unready=failed, reports=reports)
         if failed and self.argument("fail", True) in (True, "true", "yes", "True"):
             result.update(failed=True, msg="\n".join(failed))

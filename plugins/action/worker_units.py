@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.onehop.llm.plugins.plugin_utils import _install
+from ansible_collections.onehop.llm.plugins.plugin_utils import _install, _signature_table
 from ansible_collections.onehop.llm.plugins.plugin_utils._catalogue import ENGINES
 from ansible_collections.onehop.llm.plugins.plugin_utils._controller import Action, at, program
 
@@ -27,6 +27,11 @@ class ActionModule(Action):
                 wait_ready=program("_wait_ready.py"),
                 operator=f"#!{self.argument('facts')['python']} -I\n{program('_operator.py')}",
                 with_secrets=program("_with_secrets.py"),
+                library={
+                    "why.py": program("_why.py"),
+                    "signatures.py": program("_finding.py", "plugin_utils"),
+                    "signatures.json": _signature_table.for_hosts(),
+                },
             ),
         )
         arguments = {"engine": role, "plan": {}, "facts": {}, "rendered": rendered}

@@ -11,14 +11,18 @@ This module util is private to the collection.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import platform
 import re
 import tarfile
 
 from ansible_collections.onehop.llm.plugins.module_utils._user_manager import UserSystemd, runs
 
 _LINES = 10
-_CGROUPS = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified")
+_ASKED = "20"
+"""Seconds that a registry has to say how large an image is."""
+_MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 class Images(object):
@@ -65,13 +69,53 @@ class Images(object):
         shown = self.manager.show([unit])[unit]
         said = self.manager.journal(unit, shown.get("InvocationID"), _LINES)
         if shown["ActiveState"] in ("active", "activating", "deactivating"):
-            return {"state": "fetching", "said": said, "bytes": self._written(unit)}
+            report = {"state": "fetching", "said": said, "bytes": self.manager.written(unit)}
+            return dict(report, fetched=self._fetched(unit))
         if shown["ActiveState"] == "failed":
             # It stays so until the next attempt, for it may be looked at again.
             return {"state": "failed", "said": said, "bytes": 0}
         if self._id(reference) is None:
             return self._name(reference, said if archive else [])
         return {"state": "done", "said": said, "bytes": 0}
+
+    def size(self, reference, authentication):
+        """Bytes that a registry sends for an image; 0 where that cannot be told.
+
+        Podman shows manifests of lists only. What it says of another (seen with 5.4) has it too.
+        """
+        text = self._manifest(reference, authentication)
+        try:
+            listed = json.loads(text).get("manifests")
+        except (ValueError, AttributeError):
+            listed = None
+        if listed:
+            machine = _MACHINES.get(platform.machine(), platform.machine())
+            mine = [
+                one["digest"]
+                for one in listed
+                if one.get("platform", {}).get("architecture") == machine
+            ]
+            if not mine:
+                return 0
+            text = self._manifest("%s@%s" % (repository(reference), mine[0]), authentication)
+        layers = text.replace("\\", "").partition('"layers"')[2]
+        return sum(int(size) for size in re.findall(r'"size": *(\d+)', layers))
+
+    def _manifest(self, reference, authentication):
+        words = ["timeout", _ASKED, "podman", "manifest", "inspect"]
+        words += ["--authfile=" + authentication] if authentication else []
+        status, out, err = self.run(self.manager.command(*(words + [reference])))
+        return out if status == 0 else err
+
+    def _fetched(self, unit):
+        """Bytes of layers that have come: Podman keeps them in files of its own until the end."""
+        places = set()
+        for pid in self.manager.processes(unit):
+            for path in _open_files(pid):
+                directory = os.path.dirname(path)
+                if os.path.basename(directory).startswith("container_images_"):
+                    places.add(directory)
+        return sum(_size(os.path.join(place, name)) for place in places for name in _names(place))
 
     def _name(self, reference, said):
         """Give what an archive brought, whose id is the last line of the pull, the name asked for."""
@@ -83,20 +127,6 @@ class Images(object):
         if status != 0:
             return {"state": "failed", "said": [err.strip()], "bytes": 0}
         return {"state": "done", "said": said, "bytes": 0}
-
-    def _written(self, unit):
-        """Bytes that the unit's processes have written so far; 0 where that cannot be told."""
-        command = ["systemctl"] + list(self.manager.scope)
-        dummy, out, dummy_err = self.run(
-            command + ["show", "--property=ControlGroup", "--value", unit]
-        )
-        total = 0
-        for root in _CGROUPS:
-            for pid in _lines("%s%s/cgroup.procs" % (root, out.strip())):
-                for line in _lines("/proc/%s/io" % pid):
-                    if line.startswith("wchar:"):
-                        total += int(line.split()[1])
-        return total
 
 
 def unit_of(reference):
@@ -121,9 +151,33 @@ def is_oci(path):
     return False
 
 
-def _lines(path):
+def repository(reference):
+    """An image's name without its tag or digest."""
+    name = reference.partition("@")[0]
+    head, dummy, tail = name.rpartition("/")
+    return "%s/%s" % (head, tail.partition(":")[0]) if head else tail.partition(":")[0]
+
+
+def _open_files(pid):
+    place = "/proc/%s/fd" % pid
+    found = []
+    for name in _names(place):
+        try:
+            found.append(os.readlink(os.path.join(place, name)))
+        except OSError:
+            continue
+    return found
+
+
+def _names(directory):
     try:
-        with open(path) as file:
-            return file.read().split("\n")
+        return os.listdir(directory)
     except OSError:
         return []
+
+
+def _size(path):
+    try:
+        return os.path.getsize(path)
+    except OSError:
+        return 0

@@ -18,6 +18,8 @@ import subprocess
 import sys
 
 OWNED = "/var/lib/onehop/owned"
+WHY = "/opt/onehop/lib/why.py"
+"""Explains units that failed."""
 COMPILED = "jit"
 """What is below a cache directory and can be made again; weights are beside it."""
 USAGE = """\
@@ -26,6 +28,7 @@ usage: onehop [ENGINE COMMAND [MODEL] [WORD...]]
   onehop                          every engine, its units and their states
   onehop ENGINE status [MODEL]    systemctl status
   onehop ENGINE logs MODEL [...]  journalctl, with its options, such as -f or -n 50
+  onehop ENGINE why [MODEL]       why it failed or was started again, and what to do
   onehop ENGINE start|stop|restart MODEL
   onehop ENGINE units             the names of the units
   onehop ENGINE systemctl WORD... any command of the manager that runs the engine
@@ -118,6 +121,9 @@ def command_line(engine, verb, words, terminal):
             matches = ["_SYSTEMD_USER_UNIT=" + unit] + whose + ["+", "USER_UNIT=" + unit] + whose
             return ["journalctl"] + matches + words[1:]
         return ["journalctl", "--unit=" + unit] + words[1:]
+    if verb == "why":
+        names = [engine.unit(word) for word in words] or engine.units
+        return [sys.executable, "-I", WHY, engine.name, engine.account or "-"] + names
     if verb in ("start", "stop", "restart") and words:
         names = [engine.unit(word) for word in words]
         return ["systemctl"] + engine.scope() + [verb, "--"] + names

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import time
 
-from ansible_collections.onehop.llm.plugins.module_utils._systemd import stamp_of
+from ansible_collections.onehop.llm.plugins.module_utils._systemd import stamp_of, up_for
 
 START, RESTART, WAIT, NOTHING = "start", "restart", "wait", "nothing"
 READY, PENDING, FAILED = "ready", "pending", "failed"
 
-_LINES = 15
+_LINES = 400
+"""Of the journal of what failed: tracebacks of several processes are long, and the cause is up in them."""
+_NEWS = 60
+"""Of the journal of what is still starting."""
 _PAUSE = 0.25
 
 
@@ -89,11 +92,12 @@ class Converger(object):
                 break
             time.sleep(_PAUSE)
         for name, report in reports.items():
-            lines = _LINES if report["outcome"] != READY else 0
-            if lines:
-                report["journal"] = self.systemd.journal(
-                    name, shown[name].get("InvocationID"), lines
-                )
+            if report["outcome"] == READY:
+                continue
+            lines = _LINES if report["outcome"] == FAILED else _NEWS
+            report["journal"] = self.systemd.journal(name, shown[name].get("InvocationID"), lines)
+            if report["outcome"] == PENDING:
+                report["written"] = self.systemd.written(name)
         return reports
 
     def _report(self, shown, stamp):
@@ -103,5 +107,6 @@ class Converger(object):
             "result": shown["Result"],
             "exit_status": int(shown.get("ExecMainStatus") or 0),
             "main_pid": int(shown["MainPID"] or 0),
+            "seconds": up_for(shown),
             "journal": [],
         }

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import time
 
 PROPERTIES = (
     "Id",
@@ -28,6 +29,9 @@ PROPERTIES = (
     "NeedDaemonReload",
     "StatusText",
     "ActiveEnterTimestamp",
+    "InactiveExitTimestamp",
+    "ExecMainStartTimestampMonotonic",
+    "ExecMainExitTimestampMonotonic",
     "Job",
 )
 STAMP = "ONEHOP_STAMP"
@@ -82,19 +86,23 @@ class Systemd(object):
         }
 
     def processes(self, unit):
-        """The numbers of all processes of a unit."""
+        """The numbers of all processes of a unit, also of those in groups below its own."""
         command = self._systemctl("show", "--property=ControlGroup", "--value", "--", unit)
         dummy, out, dummy_err = self.run(command)
         group = out.strip()
         if not group:
             return []
         for root in CGROUPS:
-            try:
-                with open("%s%s/cgroup.procs" % (root, group)) as file:
-                    return file.read().split()
-            except OSError:
-                continue
+            found = []
+            for directory, dummy_names, dummy_files in os.walk("%s%s" % (root, group)):
+                found += _read("%s/cgroup.procs" % directory).split()
+            if found:
+                return found
         return []
+
+    def written(self, unit):
+        """Bytes that a unit's processes have written so far, such as weights to a cache."""
+        return sum(_written(pid) for pid in self.processes(unit))
 
     def do(self, verb, units, *options):
         """Run a verb of systemctl; raise :class:`SystemdError` with its words when it fails."""
@@ -113,11 +121,15 @@ class Systemd(object):
         """Have the manager read the unit files again."""
         self.do("daemon-reload", [])
 
-    def journal(self, unit, invocation, lines):
-        """The last lines that the unit's invocation wrote, or else what systemd says of it."""
+    def journal(self, unit, invocation, lines, until=None):
+        """The last lines that the unit's invocation wrote, or else what systemd says of it.
+
+        ``until`` is a time as systemd writes it, behind which nothing counts.
+        """
         # What a process said last may still be on its way into the journal.
         self.run(["journalctl", "--sync"])
-        command = ["journalctl", "--no-pager", "--quiet", "--output=cat", "--lines=%d" % lines]
+        command = ["journalctl", "--no-pager", "--quiet", "--all", "--output=cat"]
+        command += ["--lines=%d" % lines] + (["--until=" + until] if until else [])
         for matches in self.journal_of(unit, invocation):
             found = self._lines(command + matches)
             if found:
@@ -153,6 +165,30 @@ def stamp_of(pid, name=STAMP):
         if entry.startswith(prefix):
             return entry[len(prefix) :].decode("ascii", "replace")
     return None
+
+
+def _written(pid):
+    for line in _read("/proc/%s/io" % pid).split("\n"):
+        if line.startswith("wchar:"):
+            return int(line.split()[1])
+    return 0
+
+
+def _read(path):
+    try:
+        with open(path) as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
+def up_for(shown):
+    """Seconds that a unit's main process has run, or ran until it ended; ``None`` where it never did."""
+    start = int(shown.get("ExecMainStartTimestampMonotonic") or 0) / 1e6
+    end = int(shown.get("ExecMainExitTimestampMonotonic") or 0) / 1e6
+    if not start:
+        return None
+    return max(0, int((end if end >= start else time.monotonic()) - start))
 
 
 def started_at(pid):

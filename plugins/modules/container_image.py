@@ -117,6 +117,7 @@ def main():
     images = Images(module.run_command, module.params["account"])
     known = images.ids(wanted)
     missing = [reference for reference in wanted if known[reference] is None]
+    archives, authentication = module.params["archives"], None
     result = {"changed": False, "reports": {}}
     if phase != "watch":
         logins = logins_of(module)
@@ -129,17 +130,22 @@ def main():
             write(logins, Owned(module.params["owner"]))
             authentication = logins[-1].path if logins else None
             for reference in missing:
-                archive = module.params["archives"].get(reference)
-                said = images.begin(reference, archive, authentication)
+                said = images.begin(reference, archives.get(reference), authentication)
                 if said:
                     module.fail_json(msg="%s cannot be fetched: %s" % (reference, said))
     if not module.check_mode and (phase != "begin"):
         seconds = min(module.params["timeout"], SLICE if phase == "watch" else 10**6)
-        result["reports"] = watch(images, missing, module.params["archives"], seconds)
+        result["reports"] = watch(images, missing, archives, seconds)
         known = images.ids(wanted)
     elif not module.check_mode:
         result["reports"] = {
-            item: {"state": "fetching", "said": [], "bytes": 0} for item in missing
+            item: {
+                "state": "fetching",
+                "said": [],
+                "bytes": 0,
+                "total": 0 if item in archives else images.size(item, authentication),
+            }
+            for item in missing
         }
     result["images"] = {reference: found for reference, found in known.items() if found}
     module.exit_json(**result)

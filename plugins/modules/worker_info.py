@@ -11,7 +11,8 @@ DOCUMENTATION = r"""
 module: worker_info
 short_description: Tell how the workers and the router of a host are doing
 description:
-  - Lists every unit that this collection installed on the host, with its state.
+  - Lists every unit that this collection installed on the host, with its state, and of those that
+    failed or were started again what they said before.
 version_added: 0.1.0
 author:
   - The OneHop authors (@onehop)
@@ -48,10 +49,20 @@ units:
       restarts: 0
       main_pid: 812
       current: true
+      result: success
+      exit_status: 0
+      journal: []
   contains:
     account:
       description: The account whose manager runs it; none where that is the system's.
       type: str
+      returned: success
+    journal:
+      description:
+        - The last lines of a unit that failed, or of one that runs again, from before its last start.
+          Empty for those that are well.
+      type: list
+      elements: str
       returned: success
     current:
       description:
@@ -67,6 +78,9 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.onehop.llm.plugins.module_utils import _files, _owned, _unit_places
 from ansible_collections.onehop.llm.plugins.module_utils._systemd import STAMP, stamp_of
+
+LINES = 200
+"""Of the journal of a unit that failed."""
 
 
 def installed_stamp(path):
@@ -89,7 +103,20 @@ def describe(owner, place, unit, shown):
         "restarts": int(shown.get("NRestarts") or 0),
         "main_pid": int(shown.get("MainPID") or 0),
         "current": stamp is None or stamp_of(shown.get("MainPID")) == stamp,
+        **ended(place.manager, unit, shown),
     }
+
+
+def ended(manager, unit, shown):
+    """How a unit ended last, and with which words; nothing of one that never did."""
+    if shown["ActiveState"] == "failed" or shown["SubState"] == "auto-restart":
+        lines = manager.journal(unit, shown.get("InvocationID"), LINES)
+        status = int(shown.get("ExecMainStatus") or 0)
+        return {"result": shown["Result"], "exit_status": status, "journal": lines}
+    lines = []
+    if int(shown.get("NRestarts") or 0):
+        lines = manager.journal(unit, None, LINES, shown.get("InactiveExitTimestamp"))
+    return {"result": "success", "exit_status": 0, "journal": lines}
 
 
 def main():

@@ -14,9 +14,10 @@ description:
   - Compares what runs with what was declared. A unit that is down is started, and one whose process
     was started from another unit, other secrets or other settings is restarted. Nothing else is
     touched, whatever changed before.
-  - Waits until each unit is ready, and says meanwhile what it waits for.
-  - A unit that does not become ready fails the task with the last lines of its journal and, where
-    they are known, with the cause and the mend.
+  - Waits until each unit is ready, and says meanwhile what each is at and how far, as its journal
+    tells.
+  - A unit that does not become ready fails the task with what it was at and for how long, the last
+    lines of its journal and, where they are known, with the cause and the mend.
 version_added: 0.1.0
 author:
   - The OneHop authors (@onehop)
@@ -87,7 +88,18 @@ reports:
       result: success
       exit_status: 0
       main_pid: 812
+      seconds: 41
       journal: []
+  contains:
+    seconds:
+      description: How long its main process has run, or ran until it ended.
+      type: int
+      returned: when it was started
+    journal:
+      description: The last lines of one that is not ready.
+      type: list
+      elements: str
+      returned: success
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -111,7 +111,7 @@ def at(value: Any, *keys: str) -> Any:
     return value
 
 
-def program(name: str) -> str:
+def program(name: str, room: str = "module_utils") -> str:
     """The text of a program that goes to hosts."""
-    with open(os.path.join(PLUGINS, "module_utils", name), encoding="utf-8") as file:
+    with open(os.path.join(PLUGINS, room, name), encoding="utf-8") as file:
         return file.read()

@@ -16,7 +16,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.onehop.llm.plugins.plugin_utils import _flag_check, _flag_table
+from ansible_collections.onehop.llm.plugins.plugin_utils._demands import Hardware
 from ansible_collections.onehop.llm.plugins.plugin_utils._flags import Dialect, arguments
+from ansible_collections.onehop.llm.plugins.plugin_utils._promises import Promises
 from ansible_collections.onehop.llm.plugins.plugin_utils._schema import Option
 
 
@@ -121,8 +123,12 @@ class Engine:
     the first version that needs no help."""
     offline_environment: Mapping[str, str] = field(default_factory=dict)
     """Variables of a worker that has all its weights on the host."""
+    hardware: Hardware | None = None
+    """What its images ask of a host."""
     flag_environment: str = ""
     """What the environment variables that stand for flags begin with."""
+    promises: Promises | None = None
+    """What its workers take of a host."""
     front: Any = None
     """The module that plans what stands in front of its workers on a host, where there is such."""
 

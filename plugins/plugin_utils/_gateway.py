@@ -31,6 +31,11 @@ from ansible_collections.onehop.llm.plugins.plugin_utils._engines import Contain
 from ansible_collections.onehop.llm.plugins.plugin_utils._flag_check import Check
 from ansible_collections.onehop.llm.plugins.plugin_utils._flags import Dialect
 from ansible_collections.onehop.llm.plugins.plugin_utils._problems import Problems
+from ansible_collections.onehop.llm.plugins.plugin_utils._promises import (
+    Layout,
+    Promises,
+    setting,
+)
 from ansible_collections.onehop.llm.plugins.plugin_utils._schema import Option
 
 VARIABLE = "sglang_gateway"
@@ -165,6 +170,11 @@ GATEWAY = Engine(
         name: containers.by_environment("secret", name)
         for name in ("ATP_PASSWORD", "POSTGRES_DB_URL", "REDIS_URL")
     },
+    promises=Promises(
+        of="needed",
+        layout=lambda given: Layout(()),
+        ports=(setting("health-check-port"), setting("mesh-port")),
+    ),
 )
 
 
@@ -202,6 +212,7 @@ def plan(
         "name": "gateway",
         "unit": unit,
         "port": given["port"],
+        "address": given["bind_address"],
         "more_ports": {"metrics_port": given["metrics_port"]} if given["enable_metrics"] else {},
         "socket": None,
         "url": f"{scheme}://{asked}:{given['port']}",

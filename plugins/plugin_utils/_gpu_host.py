@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.onehop.llm.plugins.plugin_utils import _schema
+from ansible_collections.onehop.llm.plugins.plugin_utils import _checks, _schema
 from ansible_collections.onehop.llm.plugins.plugin_utils._problems import Problems
 from ansible_collections.onehop.llm.plugins.plugin_utils._schema import Option
 
@@ -77,6 +77,31 @@ OPTIONS: tuple[Option, ...] = (
             "address": "https://nvidia.github.io/libnvidia-container/stable/deb/amd64 /",
             "key": "{{ lookup('ansible.builtin.file', 'files/nvidia.asc') }}",
         },
+    ),
+    Option(
+        "gpu_host_checks",
+        "dict",
+        "How strict the checks of a host are, before anything changes. With V(error) what cannot "
+        "work fails the run, and what may not is a warning; with V(warn) all are warnings; with "
+        "V(off) nothing is said. See docs/preflight.md and docs/budget.md.",
+        default=_checks.DEFAULTS,
+        keys=tuple(
+            Option(
+                name,
+                "strictness",
+                doc,
+                default=_checks.DEFAULTS[name],
+                choices=_checks.LEVELS,
+            )
+            for name, doc in _checks.CHECKS.items()
+        ),
+        example={"driver": "warn", "memory": "warn", "disk": "off"},
+    ),
+    Option(
+        "gpu_host_image_space",
+        "size",
+        "Space that is to be free where an engine's images are kept, before one is fetched.",
+        default="40g",
     ),
 )
 

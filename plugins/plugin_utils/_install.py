@@ -12,11 +12,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.onehop.llm.plugins.plugin_utils import (
     _credentials,
+    _downloads,
     _edges,
     _offline,
     _plan,
@@ -24,6 +25,7 @@ from ansible_collections.onehop.llm.plugins.plugin_utils import (
     _router,
     _service,
     _unit_text,
+    _wishes,
 )
 from ansible_collections.onehop.llm.plugins.plugin_utils._catalogue import DESCRIPTIONS
 
@@ -35,8 +37,22 @@ USER_UNITS = "/etc/systemd/user"
 """Where drop-ins of users' units are."""
 OPERATOR = "/usr/local/bin/onehop"
 """The command for operators."""
+LIBRARY = "/opt/onehop/lib"
+"""What that command needs."""
 
-KINDS = ("ports", "files", "accounts", "pythons", "devices", "podman", "copies")
+KINDS = (
+    "ports",
+    "files",
+    "accounts",
+    "pythons",
+    "devices",
+    "podman",
+    "copies",
+    "archives",
+    "downloads",
+    "directories",
+    "models",
+)
 """What a host may need."""
 
 
@@ -68,17 +84,39 @@ def _engine_needs(role: str, engine: Mapping[str, Any], wanted: Rendered) -> Non
             reader = engine["account"]["name"]
             need = {"path": path, "variable": where, "reader": reader, "reading": "account"}
             wanted["files"].append(need)
+            wanted["archives"].append({"path": path, "variable": where, "image": image})
+        wanted["downloads"] += _downloads.of_engine(engine, role)
+        wanted["directories"] += [
+            {"path": engine["account"]["home"], "variable": f"{role}_data_dir"},
+            {"path": engine["account"]["cache"], "variable": f"{role}_cache_dir"},
+        ]
     wanted["files"] += _weights_files(role, engine)
     for worker in engine["workers"]:
         wanted["files"] += _worker_files(worker)
+        wanted["downloads"] += _downloads.of_worker(role, engine, worker)
+        if "account" not in engine:
+            wanted["directories"].append({"path": worker["cache"], "variable": worker["variable"]})
         for key, port in _ports(worker):
             need = {"port": port, "unit": worker["unit"], "variable": f"{worker['variable']}.{key}"}
-            wanted["ports"].append(need)
+            listening = {"address": worker["address"]} if "address" in worker else {}
+            wanted["ports"].append(need | listening)
         if worker.get("user"):
             wanted["accounts"].append({"name": worker["user"], "variable": f"{role}_user"})
+        wanted["models"] += _model_needs(engine, worker)
         for device in worker.get("devices") or []:
             need = {"device": device, "variable": f"{worker['variable']}.devices"}
             wanted["devices"].append(need)
+
+
+def _model_needs(engine: Mapping[str, Any], worker: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Where the host may have the configuration of a worker's model."""
+    model = _wishes.model_of(worker)
+    if not model:
+        return []
+    revision = worker["settings"].get("revision") or "main"
+    caches = [worker["weights_dir"], *engine.get("weights", {}).get("bundles", [])]
+    place = {"caches": caches, "revision": str(revision)}
+    return [{"model": model, "variable": worker["variable"], **place}]
 
 
 def _weights_files(role: str, engine: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -105,7 +143,8 @@ def _ports(worker: Mapping[str, Any]) -> list[tuple[str, int]]:
 
 def _router_needs(router: Mapping[str, Any], wanted: Rendered) -> None:
     unit = _service.router_socket_unit(_service.ROUTER)
-    wanted["ports"].append({"port": router["router_port"], "unit": unit, "variable": "router_port"})
+    need = {"port": router["router_port"], "unit": unit, "variable": "router_port"}
+    wanted["ports"].append({**need, "address": router["router_host"].strip("[]")})
     wanted["files"] += _sources(
         router["router_credentials"], router["contents"], "router_credentials"
     )
@@ -125,9 +164,8 @@ def _router_needs(router: Mapping[str, Any], wanted: Rendered) -> None:
 def _edge_needs(edge: Mapping[str, Any], wanted: Rendered) -> None:
     router = edge["router"]
     unit = _service.router_socket_unit(_service.EDGE)
-    wanted["ports"].append(
-        {"port": router["router_port"], "unit": unit, "variable": "router_edge_port"}
-    )
+    need = {"port": router["router_port"], "unit": unit, "variable": "router_edge_port"}
+    wanted["ports"].append({**need, "address": router["router_host"].strip("[]")})
     if not edge["made"]:
         wanted["files"] += [
             {
@@ -143,8 +181,10 @@ def _python_needs(router: Mapping[str, Any], wanted: Rendered) -> None:
     path = router["router_python"]
     if path:
         wanted["files"].append({"path": path, "variable": "router_python", "executable": True})
+    # The router itself reads these, unlike credentials, which systemd hands to it.
     wanted["files"] += [
-        {"path": path, "variable": variable} for variable, path in _router.files(router).items()
+        {"path": path, "variable": variable, "reader": router["router_user"]}
+        for variable, path in _router.files(router).items()
     ]
     wanted["files"] += [
         {"path": path, "variable": f"router_environment_files[{index}]"}
@@ -232,6 +272,8 @@ class Programs:
     wait_ready: str
     operator: str
     with_secrets: str
+    library: Mapping[str, str] = field(default_factory=dict)
+    """What the operator's command needs, by the file's name."""
 
 
 def workers(
@@ -256,6 +298,10 @@ def workers(
         "files": [
             {"path": _service.WAIT_READY, "content": programs.wait_ready, "mode": "0755"},
             {"path": OPERATOR, "content": programs.operator, "mode": "0755"},
+            *(
+                {"path": f"{LIBRARY}/{name}", "content": text, "mode": "0644"}
+                for name, text in programs.library.items()
+            ),
         ],
         "directories": [],
     }

@@ -12,9 +12,17 @@ This plugin util is private to the collection.
 
 from __future__ import annotations
 
+import re
+
 from ansible_collections.onehop.llm.plugins.plugin_utils import _engine_options as shared
 from ansible_collections.onehop.llm.plugins.plugin_utils._engines import Engine, Naming, Native
 from ansible_collections.onehop.llm.plugins.plugin_utils._flags import Dialect
+from ansible_collections.onehop.llm.plugins.plugin_utils._promises import (
+    Given,
+    Layout,
+    Promises,
+    setting,
+)
 from ansible_collections.onehop.llm.plugins.plugin_utils._schema import Option
 
 ROLE = "llama_cpp"
@@ -29,6 +37,38 @@ _BY_CREDENTIAL = (
     "credentials: {{{0}: {{source: /path}}}} and settings: {{{0}-file: '${{cred:{0}}}'}}"
 )
 _BY_FILE = "Put it as a {}= line into a file that only root reads, and name it in environment_file"
+
+_LAYERS = setting("n-gpu-layers", "gpu-layers", "ngl", variable="LLAMA_ARG_N_GPU_LAYERS")
+_DEVICE = setting("device", "dev", variable="LLAMA_ARG_DEVICE")
+_SPLIT_MODE = setting("split-mode", "sm", variable="LLAMA_ARG_SPLIT_MODE")
+_SPLIT = setting("tensor-split", "ts", variable="LLAMA_ARG_TENSOR_SPLIT")
+_MAIN = setting("main-gpu", "mg", variable="LLAMA_ARG_MAIN_GPU")
+
+
+def layout(given: Given) -> Layout:
+    """The devices that it names, or all that it sees, of which it takes them as they come."""
+    named = given.get(_DEVICE)
+    if named is not None:
+        numbers = re.findall(r"[A-Za-z]+([0-9]+)", str(named))
+        return Layout(tuple(int(number) for number in numbers))
+    if given.get(_SPLIT_MODE) == "none":
+        return Layout((given.whole(_MAIN, 0),))
+    parts = given.get(_SPLIT)
+    if isinstance(parts, (str, list)):
+        shares = parts if isinstance(parts, list) else re.split(r"[,/]", parts)
+        return Layout(tuple(at for at, part in enumerate(shares) if str(part).strip("0. ")))
+    return Layout(None)
+
+
+def offloaded(given: Given) -> int | None:
+    """Layers that go to the devices: a number; ``all``, ``auto`` and -1 are as many as fit."""
+    number = given.number(_LAYERS)
+    return None if number is None else int(number)
+
+
+def wants(given: Given) -> bool:
+    """Whether it was told to put layers on a device."""
+    return given.get(_LAYERS) is not None and offloaded(given) != 0
 
 
 LLAMA_CPP = Engine(
@@ -137,4 +177,14 @@ LLAMA_CPP = Engine(
         Naming("spec-draft-hf", "gguf", form="gguf", instead="spec-draft-model"),
     ),
     flag_environment="LLAMA_ARG_",
+    promises=Promises(
+        of="needed",
+        layout=layout,
+        wants=wants,
+        placed_by="another device",
+        context=setting("ctx-size", "c", variable="LLAMA_ARG_CTX_SIZE"),
+        batch=512,
+        kv_dtype=setting("cache-type-k", "ctk", variable="LLAMA_ARG_CACHE_TYPE_K"),
+        offloaded=offloaded,
+    ),
 )

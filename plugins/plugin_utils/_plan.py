@@ -10,13 +10,12 @@ This plugin util is private to the collection.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.onehop.llm.plugins.plugin_utils import (
-    _containers,
+    _budget,
     _edges,
     _gpu_host,
     _router,
@@ -97,13 +96,12 @@ def make(hosts: Iterable[Host], *, complete: bool = True) -> Plan:
     for host, problems in read:
         router = plan.hosts[host.name]["router"]
         if complete:
-            _collisions(plan.hosts[host.name], problems)
+            _budget.check(plan.hosts[host.name], problems)
             _check_routes(plan, host.name, problems)
         if complete and router and router["router_enable"]:
             _router.check(router, plan.routes, problems)
         plan.problems += problems.found
         warned += problems.warned
-        plan.warnings += _shared_devices(host.name, plan.hosts[host.name])
     plan.warnings += sentences(warned)
     plan.problems.sort()
     return plan
@@ -133,91 +131,6 @@ def _placement(host: Host, problems: Problems) -> None:
 
 def _workers_of(host: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [worker for engine in host["engines"].values() for worker in engine["workers"]]
-
-
-def _collisions(host: Mapping[str, Any], problems: Problems) -> None:
-    """What two workers of a host, or a worker and its router, both want."""
-    ports: dict[Any, list[str]] = {}
-    names: dict[Any, list[str]] = {}
-    units: dict[Any, list[str]] = {}
-    if host["router"] and host["router"]["router_enable"]:
-        ports.setdefault(host["router"]["router_port"], []).append("router_port")
-    if host["edge"]:
-        ports.setdefault(host["edge"]["router"]["router_port"], []).append("router_edge_port")
-    for worker in _workers_of(host):
-        for key, port in {"port": worker["port"], **worker["more_ports"]}.items():
-            if port is not None:
-                ports.setdefault(port, []).append(f"{worker['variable']}.{key}")
-        units.setdefault(worker["unit"], []).append(worker["variable"])
-        if worker["route"] is not None:
-            names.setdefault(worker["name"], []).append(worker["variable"])
-    for port, users in ports.items():
-        if len(users) > 1:
-            problems.add(users[-1], f"is used by {users[0]} too", "Write a free port", port)
-    for name, users in names.items():
-        if len(users) > 1:
-            problems.add(
-                users[-1],
-                f"is served as {name!r}, and so is {users[0]} on this host",
-                "Give one of them another name; replicas of a model go on different hosts",
-            )
-    same_name = [users for users in names.values() if len(users) > 1]
-    for unit, users in units.items():
-        if len(users) > 1 and users not in same_name:
-            problems.add(
-                users[-1],
-                f"is the unit {unit}, and so is {users[0]} on this host",
-                "Give the model another name",
-            )
-    _account_collisions(host, problems)
-
-
-def _shared_devices(name: str, host: Mapping[str, Any]) -> list[str]:
-    """A warning where engines share a device: no order crosses their accounts when a host boots.
-
-    Where nobody names devices, each gets all of them.
-    """
-    users: dict[str, set[str]] = {}
-    for worker in _workers_of(host):
-        if "account" in worker:
-            for device in ["all GPUs"] if worker["devices"] is None else worker["devices"]:
-                users.setdefault(device, set()).add(worker["account"])
-    return [
-        f"{name}: {' and '.join(sorted(accounts))} both use {device}. After a boot their workers start "
-        "at the same time, and each may find the memory free that the other one takes. Name other "
-        "devices, or give both a fixed share of the memory."
-        for device, accounts in sorted(users.items())
-        if len(accounts) > 1
-    ]
-
-
-def _account_collisions(host: Mapping[str, Any], problems: Problems) -> None:
-    """Ids that were given to two accounts of a host."""
-    accounts = {
-        role: engine["account"]
-        for role, engine in host["engines"].items()
-        if "account" in engine and engine["workers"]
-    }
-    for (one, first), (other, second) in itertools.combinations(accounts.items(), 2):
-        if first["name"] == second["name"]:
-            continue
-        for kind in ("uid", "gid"):
-            if first[kind] is not None and first[kind] == second[kind]:
-                problems.add(
-                    f"{other}_{kind}",
-                    f"is the {kind} of {one}_user too",
-                    "Write another, or leave it out",
-                    second[kind],
-                )
-        for name, start, end in _containers.account_ranges(first):
-            for also, low, high in _containers.account_ranges(second):
-                if name == also and start < high and low < end:
-                    problems.add(
-                        f"{other}_{name}",
-                        f"makes a range that overlaps the one of {one}_{name}",
-                        f"Write {end} or more, or leave it out",
-                        low,
-                    )
 
 
 def _add_routes(plan: Plan, problems: Mapping[str, Problems]) -> None:

@@ -68,6 +68,26 @@ class Problems:
         return Problem(self.host, variable, wrong.rstrip("."), mend.rstrip("."), shown)
 
 
+class Verdict:
+    """Notes of one kind of check, which is as strict as its variable says: error, warn or off."""
+
+    def __init__(self, strictness: str, problems: Problems) -> None:
+        self.strictness = strictness
+        self.problems = problems
+
+    def cannot(self, variable: str, wrong: str, mend: str, *value: object) -> None:
+        """Note what cannot work."""
+        if self.strictness == "error":
+            self.problems.add(variable, wrong, mend, *value)
+        else:
+            self.may_not(variable, wrong, mend, *value)
+
+    def may_not(self, variable: str, wrong: str, mend: str, *value: object) -> None:
+        """Note what may not work."""
+        if self.strictness != "off":
+            self.problems.warn(variable, wrong, mend, *value)
+
+
 def sentences(problems: Iterable[Problem]) -> list[str]:
     """One sentence for each problem, with all the hosts that have it: groups share variables."""
     hosts: dict[str, list[str]] = {}

@@ -119,7 +119,7 @@ def worker(spec: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
         "Exec": Words(engine.command_line(spec)),
         **(_computing(spec, facts) if engine.container.computes else {}),
         **_network(spec, engine.container),
-        "Environment": [Assigned(name, text) for name, text in _environment(spec, engine)],
+        "Environment": [Assigned(name, text) for name, text in environment(spec, engine).items()],
         "EnvironmentFile": [Words([path]) for path in _environment_files(spec)],
         "Volume": [_volume(*pair) for pair in _mounts(spec, engine.container)],
         "Tmpfs": "/tmp",
@@ -214,8 +214,9 @@ def _network(spec: Mapping[str, Any], runtime: Container) -> Section:
     return {"PublishPort": f"127.0.0.1:{spec['port']}:{runtime.port}", "PodmanArgs": [_PIDS]}
 
 
-def _environment(spec: Mapping[str, Any], engine: Engine) -> list[tuple[str, str]]:
-    return sorted({**engine.environment, **spec["environment"]}.items())
+def environment(spec: Mapping[str, Any], engine: Engine) -> dict[str, str]:
+    """The worker's environment variables; references to credentials are still in them."""
+    return dict(sorted({**engine.environment, **spec["environment"]}.items()))
 
 
 def _environment_files(spec: Mapping[str, Any]) -> list[str]:

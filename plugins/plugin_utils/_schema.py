@@ -311,6 +311,7 @@ TYPES: dict[str, Type] = {
         ),
     ),
     "environment_value": Type("str", _environment_value),
+    "strictness": Type("str", lambda value: "off" if value is False else _str(value)),
     "socket_directory": Type("str", _socket_directory),
     "engine_version": Type(
         "str",

@@ -89,7 +89,7 @@ def worker(spec: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
     """
     engine = ENGINES[spec["engine"]]
     place = f"{engine.prefix}/{spec['name']}"
-    gpu = spec["gpu"] == "always" or (spec["gpu"] == "auto" and facts["gpu"])
+    gpu = uses_gpu(spec, facts)
     unit: Section = {
         "Description": f"{engine.title} serving {spec['name']}",
         "Documentation": "https://github.com/onehop/onehop.llm",
@@ -105,7 +105,7 @@ def worker(spec: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
         "Type": "exec",
         "ExecStart": Command(_command(spec)),
         "ExecStartPost": Command(_wait_ready(spec, engine.health_path, facts["python"])),
-        "Environment": [Assignment(name, value) for name, value in _environment(spec, gpu).items()],
+        "Environment": [Assignment(name, value) for name, value in environment(spec, gpu).items()],
         "EnvironmentFile": [pattern(path) for path in spec["environment_files"]],
         "LoadCredential": _loads(spec["credentials"]),
         "CacheDirectory": place,
@@ -153,7 +153,13 @@ def _wait_ready(spec: Mapping[str, Any], path: str, python: str) -> list[str]:
     return [python, "-I", WAIT_READY, MAIN_PID, spec["url"], path]
 
 
-def _environment(spec: Mapping[str, Any], gpu: bool) -> dict[str, str]:
+def uses_gpu(spec: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
+    """Whether the worker's sandbox lets it use a GPU."""
+    return bool(spec["gpu"] == "always" or (spec["gpu"] == "auto" and facts["gpu"]))
+
+
+def environment(spec: Mapping[str, Any], gpu: bool) -> dict[str, str]:
+    """The worker's environment variables; references to credentials are still in them."""
     engine = ENGINES[spec["engine"]]
     caches = {**engine.environment, **(engine.native.gpu_environment if gpu else {})}
     filled = {name: fill(spec, text) for name, text in caches.items()}

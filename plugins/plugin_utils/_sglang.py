@@ -6,6 +6,8 @@ Facts: its image has no entry point of its own, and ``sglang serve`` is missing 
 ``python3 -m sglang.launch_server`` is in all of them. ``/health_generate`` generates a token;
 ``/health`` does so too in newer versions, unless its environment variable is 0. It cannot listen on
 a unix socket, and takes its API key from the command line or from a file given by ``--config``.
+``mem-fraction-static`` is a share of what is free on a device when it starts, for weights and KV cache;
+left out it is reckoned from the device, and is 0.88 or near it on large ones.
 
 This plugin util is private to the collection.
 """
@@ -17,6 +19,15 @@ from ansible_collections.onehop.llm.plugins.plugin_utils import _engine_options 
 from ansible_collections.onehop.llm.plugins.plugin_utils import _gateway
 from ansible_collections.onehop.llm.plugins.plugin_utils._engines import Container, Engine, Naming
 from ansible_collections.onehop.llm.plugins.plugin_utils._flags import Dialect
+from ansible_collections.onehop.llm.plugins.plugin_utils._promises import (
+    GIB,
+    Given,
+    Layout,
+    Memory,
+    Promises,
+    setting,
+)
+from ansible_collections.onehop.llm.plugins.plugin_utils._sglang_hardware import HARDWARE
 
 ROLE = "sglang"
 _IMAGE = "docker.io/lmsysorg/sglang"
@@ -27,6 +38,38 @@ _BY_CONFIG = (
     "Put the line {0}: SECRET into a credential and have it read as configuration: credentials: "
     "{{config: {{source: /path}}}} and settings: {{config: '${{cred:config}}'}}"
 )
+
+_TENSOR = setting("tp-size", "tensor-parallel-size", "tp")
+_PIPELINE = setting("pp-size", "pipeline-parallel-size", "pp")
+_DATA = setting("dp-size", "data-parallel-size", "dp")
+_DP_ATTENTION = setting("enable-dp-attention")
+_NODES = setting("nnodes")
+_FIRST = setting("base-gpu-id")
+_STEP = setting("gpu-id-step")
+
+
+def layout(given: Given) -> Layout:
+    """Ranks from ``base-gpu-id`` on, ``gpu-id-step`` apart; replicas stand behind one another.
+
+    With DP attention the replicas share the tensor-parallel devices. Nodes divide the pipeline's
+    stages, and what is left of them the ranks of a stage.
+    """
+    tensor, pipeline = given.whole(_TENSOR), given.whole(_PIPELINE)
+    first, step = given.whole(_FIRST, 0), given.whole(_STEP)
+    nodes = max(given.whole(_NODES), 1)
+    stages = max(pipeline // nodes, 1)
+    ranks = tensor // max(nodes // max(pipeline, 1), 1)
+    replicas = 1 if given.on(_DP_ATTENTION) else given.whole(_DATA)
+    positions = sorted(
+        {
+            first + replica * tensor * pipeline * step + stage * ranks + rank * step
+            for replica in range(replicas)
+            for stage in range(stages)
+            for rank in range(ranks)
+        }
+    )
+    return Layout(tuple(positions), tensor, pipeline)
+
 
 SGLANG = Engine(
     role=ROLE,
@@ -79,6 +122,7 @@ SGLANG = Engine(
         "HF_TOKEN": containers.by_environment("hf_token", "HF_TOKEN"),
         "HUGGING_FACE_HUB_TOKEN": containers.by_environment("hf_token", "HF_TOKEN"),
     },
+    hardware=HARDWARE,
     environment={
         **containers.COMPILED,
         "HF_HOME": containers.CACHE,
@@ -86,6 +130,29 @@ SGLANG = Engine(
         "SGLANG_DG_CACHE_DIR": f"{containers.JIT}/deep-gemm",
         "SGLANG_ENABLE_HEALTH_ENDPOINT_GENERATION": "0",
     },
+    promises=Promises(
+        of="free",
+        layout=layout,
+        share=setting("mem-fraction-static"),
+        shares=(((0,), 0.88),),
+        placed_by="other devices, or a base-gpu-id",
+        ports=(
+            setting("dist-init-addr", "nccl-init-addr"),
+            setting("nccl-port"),
+            setting("gated-launch-port"),
+            setting("grpc-port"),
+            setting("smg-http-sidecar-port", "grpc-http-sidecar-port"),
+            setting("disaggregation-bootstrap-port"),
+            setting("encoder-bootstrap-port"),
+            setting("engine-info-bootstrap-port"),
+        ),
+        memory=(
+            Memory(setting("cpu-offload-gb"), GIB, each=True),
+            Memory(setting("hicache-size"), 10**9, each=True),
+        ),
+        context=setting("context-length"),
+        quantization=setting("quantization"),
+    ),
     managed_environment=containers.MANAGED_ENVIRONMENT,
     offline_environment=containers.OFFLINE,
     # The class is of transformers 5, which 0.5.10 is the first to want; 0.5.9 wants 4.57.1.

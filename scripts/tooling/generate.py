@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: The OneHop authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes what comes from tables: each role's defaults, argument specs and README from that of variables, and the reference
-pages of flags from those of engines.
+"""Writes what comes from tables: each role's defaults, argument specs and README from that of variables, the reference
+pages of flags from those of engines, and the runbook from that of signatures.
 
 ``scripts/generate`` writes the files, ``scripts/generate --check`` says which ones are not what it
 would write.
@@ -22,10 +22,13 @@ import yaml
 from ansible_collections.onehop.llm.plugins.plugin_utils import (
     _catalogue,
     _edges,
+    _finding,
     _gpu_host,
     _router,
+    _signature_table,
 )
 from ansible_collections.onehop.llm.plugins.plugin_utils._schema import REQUIRED, TYPES, Option
+from ansible_collections.onehop.llm.plugins.plugin_utils._signature import Signature
 from tooling.flags import pages
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -141,11 +144,58 @@ def literal(value: Any) -> str:
     return text.replace("\n...", "").strip()
 
 
+DIAGNOSES = """\
+<!--
+SPDX-FileCopyrightText: The OneHop authors
+SPDX-License-Identifier: GPL-3.0-or-later
+Made by scripts/generate from plugins/plugin_utils/_signatures_*.py; change the table there.
+-->
+
+# When a worker fails
+
+A worker that does not become ready fails the play with what it was doing, for how long, a diagnosis where its journal has a known
+sign, and its last words. The playbook `onehop.llm.status` shows the diagnosis of workers that failed or were restarted, and on a
+host `onehop ENGINE why MODEL` tells all of it again, at any time. Each points here by a name.
+
+Where several signs meet, the one that tells most wins, and of those the last; what only follows from a failure, such as
+[engine-dead](#engine-dead), is told where nothing else is known. Mends are in the inventory's words; NAME is the model's key.
+Under a sign stands a line as its program prints it.
+"""
+
+
+def diagnoses() -> str:
+    """The runbook: every signature by chapter, what one sees, what it is, and the mend."""
+    parts = [DIAGNOSES]
+    for chapter, rows in _signature_table.CHAPTERS.items():
+        parts.append(f"\n## {chapter}\n")
+        parts += [entry(row) for row in rows]
+    return "".join(parts)
+
+
+def entry(row: Signature) -> str:
+    """One signature."""
+    texts = {"cause": row.cause, "mend": row.mend, "mends": {}}
+    told = {row.role: texts} | {role: {**texts, "mend": mend} for role, mend in row.mends.items()}
+    matches = [re.search(one, line) for line in row.example.split("\n") for one in row.patterns]
+    caught = next(match.groups("") for match in matches if match)
+    lines = [f"\n### {row.id}\n", "```", *row.example.split("\n"), "```", ""]
+    for role, said in told.items():
+        unit = f"{role.replace('_', '-')}-NAME.service"
+        found = {"row": said, "groups": caught}
+        words = _finding.names(role, unit, {})
+        if role == row.role:
+            lines.append(f"Likely {_finding.cause(found, words)}.")
+            lines.append("")
+        whose = f"{_catalogue.ENGINES[role].title}: " if len(told) > 1 else ""
+        lines.append(f"- {whose}{_finding.mend(found, words)}")
+    return "\n".join(lines) + "\n"
+
+
 def files() -> dict[Path, str]:
     roles = {role: engine.options() for role, engine in _catalogue.ENGINES.items()}
     roles["router"] = (*_router.OPTIONS, *_edges.OPTIONS)
     roles["gpu_host"] = _gpu_host.OPTIONS
-    made = {}
+    made = {ROOT / "docs" / "diagnoses.md": diagnoses()}
     for role, options in roles.items():
         home = ROOT / "roles" / role
         made[home / "defaults" / "main.yml"] = defaults(options)

@@ -178,7 +178,12 @@ _TWO = {"a": {"model": "org/a", "port": 18002}, "b": {"model": "org/b", "port": 
 ORDERS = tuple(
     Case(
         f"{role}-{name}",
-        {f"{role}_tag": "v1", f"{role}_models": _TWO, f"{role}_startup_ordering": ordered},
+        {
+            "gpu_host_checks": {"memory": "off"},
+            f"{role}_tag": "v1",
+            f"{role}_models": _TWO,
+            f"{role}_startup_ordering": ordered,
+        },
     )
     for role in ("vllm", "sglang")
     for name, ordered in (("in-order", True), ("in-no-order", False))

@@ -21,8 +21,8 @@ from ansible_collections.onehop.llm.plugins.module_utils import (
     _packages,
     _podman,
     _ports,
+    _preflight_files,
 )
-from ansible_collections.onehop.llm.plugins.modules import preflight
 
 needs_root = pytest.mark.usefixtures("as_root")
 
@@ -218,7 +218,7 @@ def test_what_the_accounts_own_group_can_read(
     for parent in path.parents:
         if str(parent).startswith("/tmp/"):
             parent.chmod(0o755)
-    monkeypatch.setattr(preflight, "WORKERS", "adm")
+    monkeypatch.setattr(_preflight_files, "WORKERS", "adm")
     path.chmod(0o640)
     monkeypatch.setattr(os, "getgrouplist", lambda dummy, gid: [gid, grp.getgrnam("tape").gr_gid])
     for group, who in (
@@ -229,7 +229,9 @@ def test_what_the_accounts_own_group_can_read(
     ):
         os.chown(path, 0, grp.getgrnam(group).gr_gid)
         for reading in ("service", "account", "container"):
-            assert preflight.readable(str(path), "daemon", reading) is (reading in who), reading
+            assert _preflight_files.readable(str(path), "daemon", reading) is (reading in who), (
+                reading
+            )
 
 
 @needs_root
@@ -247,11 +249,11 @@ def test_podman_goes_through_directories_with_all_groups(
     os.chown(model.parent, 0, tape)
     model.parent.chmod(0o750)
     model.chmod(0o755)
-    assert preflight.readable(str(model), "daemon", "container")
+    assert _preflight_files.readable(str(model), "daemon", "container")
     model.chmod(0o744)
-    assert not preflight.readable(str(model), "daemon", "container")
+    assert not _preflight_files.readable(str(model), "daemon", "container")
     os.chown(model, pwd.getpwnam("daemon").pw_uid, 0)
-    assert preflight.readable(str(model), "daemon", "container")
+    assert _preflight_files.readable(str(model), "daemon", "container")
 
 
 def answering(status: int, out: str) -> Any:

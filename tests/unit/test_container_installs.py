@@ -88,7 +88,7 @@ def test_what_a_gateway_needs() -> None:
 
 
 def test_what_is_needed_once_is_asked_once() -> None:
-    models = {name: {"model": "/srv/m"} for name in ("a", "b")}
+    models = {name: {"model": "/srv/m", "devices": []} for name in ("a", "b")}
     found = needs({"vllm_tag": "v1", "vllm_models": models, "vllm_environment_file": "/e"})
     assert len(found["accounts"]) == len(found["podman"]) == 1
     assert [need["path"] for need in found["files"]] == ["/e", "/srv/m", "/e", "/srv/m"]

@@ -228,6 +228,7 @@ MISTAKES = [
     (
         vllm(
             vllm_models={"a": {"model": "x", "port": 8001}, "b": {"model": "x", "port": 8001}},
+            vllm_devices=[],
         ),
         "vllm_models.b.port = 8001: is used by vllm_models.a.port too",
     ),
@@ -396,26 +397,6 @@ def test_what_is_right(variables: dict[str, Any]) -> None:
 
 def test_a_mistake_of_the_role_is_told_once_for_all_its_models() -> None:
     models = {name: {"model": "a/b"} for name in ("a", "b")}
-    made = plan({"vllm_models": models, "vllm_user": "root"})
+    made = plan({"vllm_models": models, "vllm_user": "root", "vllm_devices": []})
     # A missing tag is each model's own: one may have a tag, and another none.
     assert len(sentences(made.problems)) == 3
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "warned"),
-    [
-        ({}, {}, True),
-        ({"vllm_devices": ["a.b/c=0"]}, {"sglang_devices": ["a.b/c=0", "a.b/c=1"]}, True),
-        ({"vllm_devices": ["a.b/c=0"]}, {"sglang_devices": ["a.b/c=1"]}, False),
-        ({"vllm_devices": []}, {"sglang_devices": []}, False),
-        ({"vllm_user": "llm"}, {"sglang_user": "llm"}, False),
-        ({}, {"sglang_models": {}}, False),
-    ],
-)
-def test_engines_that_share_a_device(
-    one: dict[str, Any], other: dict[str, Any], warned: bool
-) -> None:
-    made = plan(both(one, other))
-    assert made.problems == []
-    assert len(made.warnings) == (1 if warned else 0)
-    assert all(said.startswith("gpu1: sglang and vllm both use ") for said in made.warnings)

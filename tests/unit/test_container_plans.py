@@ -17,7 +17,7 @@ def test_an_engine_by_ports_and_by_sockets() -> None:
         "a": {"model": "a/b"},
         "b": {"model": "a/b", "port": 8002, "name": "z"},
     }
-    made = plan({"vllm_tag": "v1", "vllm_models": models})
+    made = plan({"vllm_tag": "v1", "vllm_models": models, "vllm_devices": []})
     assert made.problems == []
     workers = made.hosts["gpu1"]["engines"]["vllm"]["workers"]
     assert [(w["unit"], w["url"], w["after"], w["requires"]) for w in workers] == [

@@ -1,12 +1,11 @@
 # SPDX-FileCopyrightText: The OneHop authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the controller knows beside the plan: diagnoses, wheels, tables and groups."""
+"""What the controller knows beside the plan: wheels, tables and groups."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from ansible.errors import AnsibleActionFail
@@ -17,83 +16,10 @@ from ansible_collections.onehop.llm.plugins.action.model_specs import (
     role_of,
 )
 from ansible_collections.onehop.llm.plugins.filter.status_table import status_table
-from ansible_collections.onehop.llm.plugins.plugin_utils import _diagnoses, _wheelhouse
+from ansible_collections.onehop.llm.plugins.plugin_utils import _wheelhouse
 from ansible_collections.onehop.llm.plugins.plugin_utils._controller import at
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def report(*journal: str, result: str = "exit-code", status: int = 1) -> dict[str, Any]:
-    state = "activating (auto-restart)"
-    return {"journal": list(journal), "result": result, "exit_status": status, "state": state}
-
-
-@pytest.mark.parametrize(
-    ("found", "said"),
-    [
-        # As llama-server 0.7.0 and systemd 257 write them.
-        (report("error: invalid argument: --ctx-sise"), "does not know --ctx-sise"),
-        (
-            report("E gguf_init_from_reader: invalid magic characters: 'lead', expected 'GGUF'"),
-            "no GGUF file",
-        ),
-        (
-            report(
-                "E gguf_init_from_file: failed to open GGUF file '/home/a/x.gguf' (Permission denied)"
-            ),
-            "readable for every user",
-        ),
-        (
-            report(
-                "E srv  llama_server: couldn't bind HTTP server socket, hostname: 127.0.0.1, port: 18001"
-            ),
-            "Write another port",
-        ),
-        (
-            report("E llama_model_load: error loading model: unknown model architecture: 'qwen9'"),
-            "the architecture qwen9",
-        ),
-        (
-            report(
-                "E ggml_backend_cuda_buffer_type_alloc_buffer: allocating 9000.00 MiB on device 0: cudaMalloc failed: out of memory"
-            ),
-            "not enough memory",
-        ),
-        (
-            report("vllm serve: error: unrecognized arguments: --no-such-flag"),
-            "does not know --no-such-flag",
-        ),
-        (
-            report(
-                "ValueError: Free memory on device (1/79 GiB) is less than desired GPU memory utilization"
-            ),
-            "Lower gpu-memory-utilization",
-        ),
-        (
-            report("Error: setting up CDI devices: unresolvable CDI devices nvidia.com/gpu=7"),
-            "knows nvidia.com/gpu=7",
-        ),
-        (
-            report("requests.exceptions.HTTPError: 401 Client Error: Unauthorized for url"),
-            "environment: HF_TOKEN",
-        ),
-        (report(result="timeout"), "was not ready in time"),
-        (report(result="oom-kill"), "want of memory"),
-        (report(status=203), "cannot be executed"),
-        (report(status=216), "its group is not on the host"),
-        (report(status=243), "a credential cannot be read"),
-    ],
-)
-def test_diagnoses(found: dict[str, Any], said: str) -> None:
-    assert said in (_diagnoses.diagnosis(found) or "")
-    assert said in _diagnoses.explain("x.service", found)
-
-
-def test_what_is_not_known_is_not_guessed() -> None:
-    found = report("something nobody has seen")
-    assert _diagnoses.diagnosis(found) is None
-    assert _diagnoses.diagnosis(report("container remove fc343463c401ffeb268aaf30")) is None
-    assert "something nobody has seen" in _diagnoses.explain("x.service", found)
 
 
 def test_wheels_of_older_systems_fit_newer_ones() -> None:
@@ -168,6 +94,29 @@ def test_status_table() -> None:
         "a     llama-cpp-a.service  active (running)  no       2         Fri",
         "b     (none)               -                 -        -         -",
     ]
+
+
+def test_status_of_units_that_failed() -> None:
+    """The table stays narrow: a name in it, and the rest below."""
+    unit = {"state": "active", "detail": "running", "current": True, "restarts": 0, "since": "Fri"}
+    well = {**unit, "unit": "vllm-a.service", "result": "success", "exit_status": 0, "journal": []}
+    oom = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 50.00 MiB."
+    again = {**well, "unit": "vllm-b.service", "restarts": 3, "journal": [oom]}
+    gone = {**well, "unit": "vllm-c.service", "state": "failed", "result": "oom-kill"}
+    odd = {**well, "unit": "vllm-d.service", "result": "exit-code", "exit_status": 1}
+    lines = status_table({"h": [well, again, gone, {**odd, "journal": ["nobody knows"]}]})
+    assert [line.split()[-1] for line in lines[:5]] == [
+        "ERROR",
+        "Fri",
+        "gpu-memory",
+        "host-memory",
+        "unknown",
+    ]
+    assert lines[5] == ""
+    assert lines[6].startswith("h vllm-b.service: likely there is not enough memory on the GPU. ")
+    assert "vllm_models.b.settings.gpu-memory-utilization" in lines[6]
+    assert lines[8] == "h vllm-d.service: nobody knows"
+    assert max(len(line) for line in lines[:5]) < 100
 
 
 @pytest.mark.parametrize(

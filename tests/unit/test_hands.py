@@ -23,6 +23,7 @@ from ansible_collections.onehop.llm.plugins.module_utils import (
     _owned,
     _packages,
     _ports,
+    _preflight_files,
     _python,
     _router,
     _stamp,
@@ -109,9 +110,9 @@ def test_a_listener_is_found_with_its_process(family: int, address: str) -> None
     with socket.socket(family) as listener:
         listener.bind((address, 0))
         port = listener.getsockname()[1]
-        assert _ports.listeners([port]) == {}
+        assert _ports.listeners({port: [address]}) == {}
         listener.listen()
-        found = _ports.listeners([port, 1])
+        found = _ports.listeners({port: [address], 1: [address]})
         assert list(found) == [port]
         assert found[port]["pid"] == os.getpid()
         assert found[port]["command"] == Path("/proc/self/comm").read_text().strip()
@@ -256,18 +257,18 @@ def test_whether_a_worker_can_read_a_file(tmp_path: Path) -> None:
         if str(parent).startswith("/tmp/"):
             parent.chmod(0o755)
     path.chmod(0o644)
-    assert preflight.readable(str(path), "nobody")
+    assert _preflight_files.readable(str(path), "nobody")
     path.chmod(0o600)
-    assert not preflight.readable(str(path), "nobody")
+    assert not _preflight_files.readable(str(path), "nobody")
     path.chmod(0o644)
     path.parent.chmod(0o700)
-    assert not preflight.readable(str(path), "nobody")
+    assert not _preflight_files.readable(str(path), "nobody")
     need = {"path": str(path), "variable": "v", "executable": False, "reader": "nobody"}
     need["reading"] = "service"
-    assert "cannot be read by the worker" in next(iter(preflight.files([need])))
-    assert list(preflight.files([need | {"reader": None}])) == []
-    ((said),) = preflight.files([need | {"reader": "not-made-yet"}])
-    assert "cannot be read by the worker" in said
+    assert "cannot be read by the worker" in next(iter(_preflight_files.complaints([need])))
+    assert list(_preflight_files.complaints([need | {"reader": None}])) == []
+    ((said),) = _preflight_files.complaints([need | {"reader": "not-made-yet"}])
+    assert "cannot be read by not-made-yet. Give it mode 0640" in said
 
 
 def test_a_python_that_will_not_do() -> None:

@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 import io
+import platform
 import tarfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ansible_collections.onehop.llm.plugins.module_utils import _images, _user_manager
+from ansible_collections.onehop.llm.plugins.module_utils import _images, _systemd, _user_manager
 from ansible_collections.onehop.llm.plugins.module_utils._systemd import PROPERTIES
 
 TAGGED = "docker.io/vllm/vllm-openai:v0.33.0"
@@ -180,7 +181,7 @@ def test_while_an_image_is_fetched(
     group = tmp_path / "user.slice" / "x.service"
     group.mkdir(parents=True)
     (group / "cgroup.procs").write_text("self\nnobody\n")
-    monkeypatch.setattr(_images, "_CGROUPS", (str(tmp_path),))
+    monkeypatch.setattr(_systemd, "CGROUPS", (str(tmp_path),))
     report = images(host).look(TAGGED, None)
     assert (report["state"], report["said"]) == ("fetching", ["Copying blob sha256:0123"])
     # It read what this very process has written.
@@ -190,6 +191,60 @@ def test_while_an_image_is_fetched(
 def _written() -> int:
     text = Path("/proc/self/io").read_text()
     return next(int(line.split()[1]) for line in text.split("\n") if line.startswith("wchar:"))
+
+
+SINGLE = (
+    'Error: parsing manifest blob "{\\"schemaVersion\\": 2, \\"config\\": {\\"size\\": 7000}, \\"layers\\": '
+    '[{\\"size\\": 30009328}, {\\"size\\": 20006330}]}" as a '
+    '"application/vnd.oci.image.manifest.v1+json": not a list'
+)
+"""As Podman 5.4.2 says it of an image that is no list, seen with a registry of our own."""
+
+
+@pytest.mark.parametrize(
+    ("answers", "size"),
+    [
+        ([(125, "", SINGLE)], 50015658),
+        ([(0, '{"manifests": [{"digest": "sha256:ab", "platform": {"architecture": "amd64"}}]}', ""),
+          (125, "", SINGLE)], 50015658),
+        ([(0, '{"manifests": [{"digest": "sha256:ab", "platform": {"architecture": "s390x"}}]}', "")], 0),
+        ([(124, "", "")], 0),
+        ([(125, "", "Error: pinging container registry: connection refused")], 0),
+    ],
+)  # fmt: skip
+def test_how_large_an_image_is(
+    monkeypatch: pytest.MonkeyPatch, answers: list[tuple[int, str, str]], size: int
+) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    asked: list[list[str]] = []
+
+    def run(command: list[str]) -> tuple[int, str, str]:
+        asked.append(command)
+        return answers[len(asked) - 1]
+
+    assert _images.Images(run, "vllm").size(TAGGED, "/auth.json") == size
+    assert asked[0][-1] == TAGGED and "--authfile=/auth.json" in asked[0]
+    if len(answers) == 2:
+        assert asked[1][-1] == TAGGED.rpartition(":")[0] + "@sha256:ab"
+
+
+def test_what_has_come_is_in_podmans_own_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen with Podman 5.4.2: each layer's file grows as it comes, and stays until the end."""
+    place = tmp_path / "container_images_storage123"
+    place.mkdir()
+    (place / "1").write_bytes(b"x" * 1000)
+    host = Manager("active")
+    host.group = "/g"
+    (tmp_path / "g").mkdir()
+    (tmp_path / "g" / "cgroup.procs").write_text("self\n")
+    monkeypatch.setattr(_systemd, "CGROUPS", (str(tmp_path),))
+    with (place / "2").open("wb") as file:
+        file.write(b"x" * 234)
+        file.flush()
+        assert images(host).look(TAGGED, None)["fetched"] == 1234
+    assert images(host).look(TAGGED, None)["fetched"] == 0
 
 
 def test_a_pull_that_failed_is_told_each_time_it_is_looked_at() -> None:

@@ -18,6 +18,7 @@ from ansible_collections.onehop.llm.plugins.module_utils import _operator, _with
 SCOPE = ["--user", "--machine=llm@.host"]
 RUN = ["systemd-run", *SCOPE, "--quiet", "--wait", "--collect"]
 ALPHA = "vllm-alpha.service"
+WHY = [sys.executable, "-I", "/opt/onehop/lib/why.py"]
 
 
 @pytest.fixture
@@ -116,6 +117,8 @@ def test_a_model_whose_name_ends_like_anothers(known: dict[str, _operator.Engine
             ["c.v1", "-f"],
             ["journalctl", "--unit=llama-cpp-c.v1.service", "-f"],
         ),
+        ("vllm", "why", ["alpha"], [*WHY, "vllm", "llm", ALPHA]),
+        ("llama_cpp", "why", [], [*WHY, "llama_cpp", "-", "llama-cpp-c.v1.service"]),
         ("vllm", "start", ["alpha"], ["systemctl", *SCOPE, "start", "--", ALPHA]),
         (
             "vllm",

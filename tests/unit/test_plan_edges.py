@@ -330,7 +330,12 @@ def test_what_an_edge_needs_of_its_host() -> None:
     plan = made(gpu(), front())
     needs = _install.needs(plan, "gpu1", ["router"])
     assert needs["ports"] == [
-        {"port": 8443, "unit": "onehop-edge.socket", "variable": "router_edge_port"}
+        {
+            "port": 8443,
+            "unit": "onehop-edge.socket",
+            "variable": "router_edge_port",
+            "address": "0.0.0.0",
+        }
     ]
     assert needs["files"] == []
     assert needs["pythons"] == [{"path": None, "variable": "router_python"}]

@@ -1,0 +1,57 @@
+# SPDX-FileCopyrightText: The OneHop authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which driver serves which CUDA.
+
+Facts are those of the CUDA toolkit's release notes, tables 2 and 3: a driver of the first number's
+first release serves all of its later ones (minor version compatibility), but for code that is
+compiled at run time by the newer toolkit; the driver that a release brought serves all of it.
+Cards for data centres can go further with the packages of forward compatibility.
+
+This plugin util is private to the collection.
+"""
+
+from __future__ import annotations
+
+import re
+
+Version = tuple[int, ...]
+
+LEAST = {11: "450.80.02", 12: "525.60.13", 13: "580.65.06"}
+"""The oldest driver for each first number of CUDA."""
+BROUGHT = {
+    "12.0": "525.60.13",
+    "12.1": "530.30.02",
+    "12.2": "535.54.03",
+    "12.3": "545.23.06",
+    "12.4": "550.54.14",
+    "12.5": "555.42.02",
+    "12.6": "560.28.03",
+    "12.8": "570.26",
+    "12.9": "575.51.03",
+    "13.0": "580.65.06",
+}
+"""The driver that came with a release."""
+_TAGGED = re.compile(r"(?:^|[-_.])cu(?:da)?(1[1-9])\.?([0-9])(?![0-9])")
+_NUMBERS = re.compile(r"v?(\d+(?:\.\d+)+)")
+
+
+def version(text: str) -> Version:
+    """The numbers at the beginning of a version, to be compared; empty where it has none."""
+    found = _NUMBERS.match(text)
+    return tuple(int(number) for number in found.group(1).split(".")) if found else ()
+
+
+def of_tag(tag: str) -> str | None:
+    """The CUDA that an image's tag names, as in v0.5.19-cu129."""
+    found = _TAGGED.search(tag)
+    return f"{found.group(1)}.{found.group(2)}" if found else None
+
+
+def least(cuda: str) -> str | None:
+    """The oldest driver that may serve a CUDA; ``None`` where that is not known."""
+    return LEAST.get(version(cuda)[0])
+
+
+def brought(cuda: str) -> str | None:
+    """The driver that a CUDA came with; ``None`` where that is not known."""
+    return BROUGHT.get(".".join(cuda.split(".")[:2]))
