@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -58,13 +59,17 @@ def test_older_environments_go_unless_something_runs_in_them(home: Path) -> None
     made = []
     for identity in ("a", "b", "c"):
         made.append(_python.Environment(run, python, identity, "hub", "sys"))
-        program = Path(made[-1].path) / "bin" / "python"
-        program.parent.mkdir(parents=True)
-        program.symlink_to("/bin/sleep")
+        place = Path(made[-1].path) / "bin"
+        place.mkdir(parents=True)
+        (place / "python").symlink_to("/bin/sleep")
     owned = _owned.Owned("hub")
     owned.add("directories", [one.path for one in made])
-    busy = subprocess.Popen([os.path.join(made[1].path, "bin", "python"), "60"])
+    program = os.path.join(made[1].path, "bin", "python")
+    busy = subprocess.Popen([program, "60"])
     try:
+        # The kernel tells a moment after the start what it was started as.
+        while _python.programs([str(busy.pid)]) != [program]:
+            time.sleep(0.01)
         made[2].supersede(owned)
         assert owned.things["directories"] == sorted([made[1].path, made[2].path])
         assert not os.path.exists(made[0].path) and os.path.exists(made[1].path)
