@@ -106,9 +106,9 @@ def _settings(worker: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _told(users: Mapping[int, list[str]], verdict: Verdict) -> None:
-    for port, wanting in users.items():
-        if len(wanting) > 1:
-            verdict.cannot(wanting[-1], f"is used by {wanting[0]} too", "Write a free port", port)
+    for port, (first, *others) in users.items():
+        for other in others:
+            verdict.cannot(other, f"is used by {first} too", "Write a free port", port)
 
 
 def accounts(host: Mapping[str, Any], problems: Problems) -> None:
