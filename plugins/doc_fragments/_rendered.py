@@ -85,6 +85,10 @@ options:
             description: Its mode.
             type: str
             default: '0644'
+          program:
+            description: Whether it is a program of the collection, of which a diff shows only the hash.
+            type: bool
+            default: false
           stamp:
             description: What stands in its text for a stamp over it and O(rendered.files[].secrets).
             type: str

@@ -38,6 +38,7 @@ RENDERED = {
                 "path": _TEXT,
                 "content": _TEXT,
                 "mode": {"type": "str", "default": "0644"},
+                "program": {"type": "bool", "default": False},
                 "stamp": {"type": "str"},
                 "secrets": dict(_TEXTS, no_log=False),
             },

@@ -8,6 +8,7 @@ This module util is private to the collection.
 from __future__ import annotations
 
 import grp
+import hashlib
 import os
 import pwd
 import stat
@@ -15,14 +16,19 @@ import tempfile
 
 
 class File(object):
-    """A file as it shall be. ``secret`` content is never part of a diff."""
+    """A file as it shall be.
 
-    def __init__(self, path, content, mode=0o644, group="root", secret=False):
+    ``secret`` content is never part of a diff, and of a ``program`` of our own there is only its
+    hash: hundreds of lines that nobody declared would hide those that somebody did.
+    """
+
+    def __init__(self, path, content, mode=0o644, group="root", secret=False, program=False):
         self.path = path
         self.content = content.encode("utf-8") if isinstance(content, str) else content
         self.mode = mode
         self.group = group
         self.secret = secret
+        self.program = program
 
     def differs(self):
         """Whether the host's file is another, in content, mode or owner."""
@@ -43,6 +49,8 @@ class File(object):
             old, new = ("" if before is None else "(a secret)\n"), "(a secret)\n"
             if before is not None and before != self.content:
                 new = "(another secret)\n"
+        elif self.program:
+            old, new = _described(before), _described(self.content)
         else:
             old = (before or b"").decode("utf-8", "replace")
             new = self.content.decode("utf-8", "replace")
@@ -66,6 +74,13 @@ class File(object):
         except BaseException:
             os.unlink(temporary)
             raise
+
+
+def _described(program):
+    """A program in a diff."""
+    if program is None:
+        return ""
+    return "(a program of onehop.llm, SHA-256 %s)\n" % hashlib.sha256(program).hexdigest()[:16]
 
 
 class Directory(object):

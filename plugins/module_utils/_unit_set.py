@@ -83,7 +83,12 @@ class UnitSet(object):
         ]
         self.secrets = [self._secret(item) for item in secrets]
         self.files = [
-            _files.File(item["path"], self._stamped(item), mode=int(item["mode"], 8))
+            _files.File(
+                item["path"],
+                self._stamped(item),
+                mode=int(item["mode"], 8),
+                program=item.get("program", False),
+            )
             for item in files
         ]
         for unit in units:

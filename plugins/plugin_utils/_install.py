@@ -296,18 +296,17 @@ def workers(
         return {"units": [], "files": [], "secrets": [], "directories": []}
     rendered: dict[str, Any] = {
         "files": [
-            {"path": _service.WAIT_READY, "content": programs.wait_ready, "mode": "0755"},
-            {"path": OPERATOR, "content": programs.operator, "mode": "0755"},
+            _program(_service.WAIT_READY, programs.wait_ready),
+            _program(OPERATOR, programs.operator),
             *(
-                {"path": f"{LIBRARY}/{name}", "content": text, "mode": "0644"}
+                _program(f"{LIBRARY}/{name}", text, "0644")
                 for name, text in programs.library.items()
             ),
         ],
         "directories": [],
     }
     if any(worker.get("flags") for worker in engine["workers"]):
-        program = {"path": _quadlet.WITH_SECRETS, "content": programs.with_secrets, "mode": "0755"}
-        rendered["files"].append(program)
+        rendered["files"].append(_program(_quadlet.WITH_SECRETS, programs.with_secrets))
     if "account" in engine:
         return rendered | _containers_of(role, engine, facts, contents, rendered["files"])
     rendered["units"] = [_service_unit(worker, facts) for worker in engine["workers"]]
@@ -317,6 +316,10 @@ def workers(
         for name, path in worker["contents"].items()
     ]
     return rendered
+
+
+def _program(path: str, text: str, mode: str = "0755") -> dict[str, Any]:
+    return {"path": path, "content": text, "mode": mode, "program": True}
 
 
 def _service_unit(worker: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -209,7 +209,7 @@ def test_the_program_that_hides_secrets_goes_where_it_is_used() -> None:
     keys = {"credentials": {"k": {"source": "/etc/k", "flag": "api-key"}}}
     made = rendered(gateway(keys), "sglang")
     (program,) = [file for file in made["files"] if file["path"] == path]
-    assert program == {"path": path, "content": "with-secrets", "mode": "0755"}
+    assert program == {"path": path, "content": "with-secrets", "mode": "0755", "program": True}
     assert made["secrets"][0]["path"] == "/etc/onehop/credentials/sglang-gateway.service/k"
 
 
