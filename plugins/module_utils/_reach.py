@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import socket
 import threading
 from urllib.parse import urlsplit
@@ -31,6 +32,8 @@ _REGISTRIES = (
     "/etc/containers/registries.conf.d/*.conf",
     "/usr/share/containers/registries.conf",
 )
+_PLACE = re.compile(r"\s*(location|prefix)\s*=")
+"""What leads elsewhere; short names, which distributions bring a list of, do not."""
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -112,7 +115,7 @@ def _text_of(patterns):
                 lines = file.read().split("\n")
         except (OSError, ValueError):
             continue
-        text += "\n".join(line for line in lines if not line.lstrip().startswith("#"))
+        text += "\n".join(line for line in lines if _PLACE.match(line))
     return text
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from ansible_collections.onehop.llm.plugins.plugin_utils._cards import Use
 from ansible_collections.onehop.llm.plugins.plugin_utils._catalogue import DESCRIPTIONS
+from ansible_collections.onehop.llm.plugins.plugin_utils._container_options import SHM_SIZE
 from ansible_collections.onehop.llm.plugins.plugin_utils._model_memory import gib
 from ansible_collections.onehop.llm.plugins.plugin_utils._problems import Verdict
 from ansible_collections.onehop.llm.plugins.plugin_utils._promises import Given
@@ -39,8 +40,11 @@ def memory(
     held = {
         worker["variable"]: _held(worker, devices.get(worker["variable"], 1)) for worker in workers
     }
+    # What nobody wrote is a limit far above what a model on one device uses.
     shared = {
-        worker["variable"]: size(worker["shm_size"]) for worker in workers if worker.get("shm_size")
+        worker["variable"]: size(worker["shm_size"])
+        for worker in workers
+        if worker.get("shm_size") not in (None, SHM_SIZE)
     }
     if sum(held.values()) > there:
         verdict.cannot(

@@ -21,6 +21,8 @@ CREDENTIAL_KEYS = (
 )
 SECTIONS = ("unit_config", "container_config", "service_config")
 """Keys of a model that are sections of its unit."""
+SHM_SIZE = "32g"
+"""Of /dev/shm, unless told: what engines' makers advise between GPUs. It is a limit and takes no memory."""
 CACHE = "/root/.cache/huggingface"
 """Where a container finds its cache."""
 MANAGED_ENVIRONMENT = dict.fromkeys(
@@ -221,7 +223,7 @@ def model_keys(role: str, *, sockets: bool) -> tuple[Option, ...]:
             "shm_size",
             "size",
             "Size of the container's own /dev/shm, which engines use between GPUs.",
-            default="32g",
+            default=SHM_SIZE,
         ),
         *sections(),
     )

@@ -47,6 +47,7 @@ def rows(variables: dict[str, Any], known: dict[str, Any] | None) -> list[dict[s
         (vllm({}), facts(size=16, configs={})),
         (vllm({}), {}),
         (vllm({}), facts(gpus=[])),
+        (vllm({}), facts(memory=16 * GIB)),
         (vllm(share(0.45), share(0.45)), facts()),
         (vllm({"tp": 2}), facts(2, 16)),
         (sglang({}), facts(1, 24)),
@@ -126,15 +127,15 @@ def test_what_cannot_work(variables: dict[str, Any], known: dict[str, Any], sent
         ),
         (sglang({"context_length": 80000}), facts(1, 24), "Write a smaller context-length"),
         (
-            vllm(share(0.4), share(0.4, devices=CARDS[1:2])),
+            vllm(share(0.4, shm_size="30g"), share(0.4, devices=CARDS[1:2], shm_size="30g")),
             facts(2, memory=48 * GIB),
-            "vllm_models.a.shm_size: the models of this host may use 64.0 GiB of shared memory "
+            "vllm_models.a.shm_size: the models of this host may use 60.0 GiB of shared memory "
             "together, and it has 48.0 GiB. Write smaller sizes; a model on one device needs little.",
         ),
         (
-            vllm({"cpu_offload_gb": 20}),
+            vllm({"cpu_offload_gb": 20, "shm_size": "30g"}),
             facts(memory=48 * GIB),
-            "may use 32.0 GiB of shared memory together beside 20.0 GiB that they set aside, and",
+            "may use 30.0 GiB of shared memory together beside 20.0 GiB that they set aside, and",
         ),
         (
             vllm({}),

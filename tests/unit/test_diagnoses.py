@@ -200,7 +200,8 @@ def test_words_win_over_the_way_it_ended() -> None:
 
 TAIL = f"""\
 (EngineCore_DP0 pid=17374) INFO 09-28 15:47:20 [gpu_model_runner.py:2338] Starting to load model Qwen/Qwen3-8B...
-\x1b[1;36m(EngineCore_DP0 pid=17374)\x1b[0;0m \rLoading safetensors checkpoint shards:   0% Completed | 0/8 [00:00<?, ?it/s]\rLoading safetensors checkpoint shards:  62% Completed | 5/8 [00:22<00:12,  1.78it/s]
+\x1b[1;36m(EngineCore_DP0 pid=17374)\x1b[0;0m \rLoading safetensors checkpoint shards:   0% Completed | 0/8 [00:00<?, ?it/s]\r\
+Loading safetensors checkpoint shards:  62% Completed | 5/8 [00:22<00:12,  1.78it/s]
 {CORE}EngineCore failed to start.
 {CORE}Traceback (most recent call last):
 {CORE}  File "/x/vllm/v1/engine/core.py", line 709, in run_engine_core

@@ -177,6 +177,8 @@ def test_a_registry_that_the_host_redirects_is_left_to_podman(tmp_path: Path, cl
     mirrors = tmp_path / "registries.conf"
     mirrors.write_text(f'# location = "{where}"\n')
     assert len(_reach.complaints([image], {}, [str(mirrors)])) == 1
+    mirrors.write_text(f'[aliases]\n"debian" = "{where}/library/debian"\n')
+    assert len(_reach.complaints([image], {}, [str(mirrors)])) == 1
     mirrors.write_text(f'[[registry]]\nlocation = "{where}"\nmirror = []\n')
     assert _reach.complaints([image], {}, [str(mirrors)]) == []
 

@@ -187,7 +187,7 @@ class Expressions(Names):
             truth = self.truth(value)
             return UNKNOWN if truth is None else not truth
         if isinstance(node.op, ast.USub) and isinstance(value, (int, float)):
-            return -value
+            return 0 - value
         return UNKNOWN
 
     def _boolop(self, node: ast.BoolOp, frame: Frame) -> Any:
