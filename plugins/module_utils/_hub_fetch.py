@@ -16,6 +16,7 @@ This module util is private to the collection.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
 import hashlib
@@ -28,6 +29,7 @@ import sys
 import tarfile
 import threading
 import time
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 from ansible_collections.onehop.llm.plugins.module_utils import _hub_cache
@@ -41,6 +43,14 @@ _PAUSE = float(os.environ.get("ONEHOP_HUB_PAUSE", "5"))
 """Seconds before the second try; each further one waits twice as long."""
 _SPARE = 1 << 28
 """Bytes of the disk that are left free."""
+
+
+_NO_ARCHIVE: tuple = (tarfile.TarError, EOFError, KeyError, RecursionError, zlib.error)
+"""What tarfile raises of an archive that is cut, damaged, or has links that lead nowhere."""
+with contextlib.suppress(ImportError):
+    import lzma
+
+    _NO_ARCHIVE += (lzma.LZMAError,)
 
 
 class FetchFailed(Exception):
@@ -71,19 +81,22 @@ class Repository(object):
 
     def ask(self):
         """Ask the hub for the files that the item needs."""
-        import huggingface_hub
+        from huggingface_hub.errors import RevisionNotFoundError
 
         item = self.item
         # What a branch was when it was fetched first is what it stays, as the cache has it.
         known = _hub_cache.commit_of(self.hub, item["repo"], item["revision"])
-        api = huggingface_hub.HfApi(endpoint=self.endpoint, token=self.token or False)
-        info = _persist(
-            item,
-            lambda: api.model_info(
-                item["repo"], revision=known or item["revision"], files_metadata=True
-            ),
-        )
+        try:
+            info = self._info(known or item["revision"])
+        except FetchFailed as error:
+            made_up = isinstance(error.__cause__, RevisionNotFoundError)
+            if known in (None, item["revision"]) or not made_up:
+                raise
+            # The hub does not know the name that a source's snapshot was given.
+            info = self._info(item["revision"])
         self.commit = str(info.sha)
+        if not re.match(r"\w[\w.-]*\Z", self.commit):
+            raise FetchFailed("%s: the hub names a commit %r" % (item["repo"], self.commit))
         found = {one.rfilename: one for one in info.siblings or []}
         for name in _hub_cache.wanted(list(found), item):
             self.files.append(_file(item, name, found[name]))
@@ -92,6 +105,15 @@ class Repository(object):
                 "%s: the repository has no file that fits %s"
                 % (item["repo"], " or ".join(item["choose"]) or item["kind"])
             )
+
+    def _info(self, revision):
+        import huggingface_hub
+
+        api = huggingface_hub.HfApi(endpoint=self.endpoint, token=self.token or False)
+        return _persist(
+            self.item,
+            lambda: api.model_info(self.item["repo"], revision=revision, files_metadata=True),
+        )
 
     def path(self, file):
         """Where a file's blob lies."""
@@ -171,7 +193,11 @@ class Repository(object):
 
 
 class Source(Repository):
-    """The same from a directory or a tar archive of the host: all of it, under a commit of its own."""
+    """The same from a directory or a tar archive of the host.
+
+    Its commit is the one that its layout names, or else that of the revision: what the cache has
+    already, or one made of its files.
+    """
 
     def ask(self):
         """Look what the source has."""
@@ -186,17 +212,23 @@ class Source(Repository):
             else:
                 with tarfile.open(path) as archive:
                     self._take(list(_archive(archive)))
-        except tarfile.TarError as error:
+        except _NO_ARCHIVE as error:
             said = str(error).split("\n", 1)[0]
-            raise FetchFailed("%s is no tar archive: %s" % (path, said)) from error
+            raise FetchFailed("%s is no tar archive, or damaged: %s" % (path, said)) from error
 
     def _take(self, entries):
-        prefix, commit = _root([name for name, dummy in entries], self.item)
+        known = _hub_cache.commit_of(self.hub, self.item["repo"], self.item["revision"])
+        prefix, commit = _root(dict(entries), self.item)
+        if commit and known == self.item["revision"] != commit:
+            raise FetchFailed(
+                "%s holds commit %s of %s, and %s is wanted"
+                % (self.item["source"], commit, self.item["repo"], known)
+            )
         inside = {
             name[len(prefix) :]: opener for name, opener in entries if name.startswith(prefix)
         }
         names = _hub_cache.wanted(sorted(inside), self.item)
-        if not names:
+        if not names and not self.item["optional"]:
             raise FetchFailed(
                 "%s holds no file that fits %s of %s"
                 % (self.item["source"], self.item["kind"], self.item["repo"])
@@ -206,19 +238,38 @@ class Source(Repository):
         for name in names:
             self.files.append(self._copy(name, inside[name], blobs))
         text = "".join("%s %s\n" % (file.sha256, file.name) for file in self.files)
-        self.commit = commit or hashlib.sha1(text.encode("utf-8")).hexdigest()
+        made = hashlib.sha1(text.encode("utf-8", "surrogateescape")).hexdigest()
+        self.commit = commit or known or made
 
     def _copy(self, name, opener, blobs):
-        part = os.path.join(blobs, "%d.incomplete" % os.getpid())
+        # The same name each time: what a run that was cut left is written over.
+        part = os.path.join(blobs, "source.incomplete")
         digest, size = hashlib.sha256(), 0
-        with opener() as source, open(part, "wb") as target:
-            for block in iter(lambda: source.read(_BLOCK), b""):
-                digest.update(block)
-                size += len(block)
-                target.write(block)
-        os.chmod(part, 0o644)
-        os.rename(part, os.path.join(blobs, digest.hexdigest()))
+        source = opener()
+        if source is None:
+            raise FetchFailed("%s: %s leads to no file in it" % (self.item["source"], name))
+        try:
+            with source, open(part, "wb") as target:
+                for block in iter(lambda: source.read(_BLOCK), b""):
+                    _spare(self.hub, len(block), self.item["source"])
+                    digest.update(block)
+                    size += len(block)
+                    target.write(block)
+            os.chmod(part, 0o644)
+            os.rename(part, os.path.join(blobs, digest.hexdigest()))
+        finally:
+            if os.path.exists(part):
+                os.unlink(part)
         return File(name, size, digest.hexdigest(), digest.hexdigest())
+
+
+def _spare(hub, size, source):
+    """Look whether the disk has room for what comes next: an archive may claim any size."""
+    if shutil.disk_usage(hub).free < size + _SPARE:
+        raise FetchFailed(
+            "%s: the disk of %s is full before all of it is there. Make room, or put the cache on a "
+            "larger disk" % (source, hub)
+        )
 
 
 def _directory(path):
@@ -236,20 +287,34 @@ def _archive(archive):
             yield name.lstrip("/"), functools.partial(archive.extractfile, member)
 
 
-def _root(names, item):
+def _root(entries, item):
     """What stands before the names of a source's files, and the commit where it has the layout."""
-    pattern = re.compile(
-        r"((?:.*/)?%s/snapshots/([^/]+)/)" % re.escape(_hub_cache.folder(item["repo"]))
-    )
-    for name in sorted(names):
-        found = pattern.match(name)
-        if found:
-            return found.group(1), found.group(2)
+    names = sorted(entries)
+    place = r"((?:.*/)?%s/)" % re.escape(_hub_cache.folder(item["repo"]))
+    pattern = re.compile(place + r"snapshots/([^/]+)/")
+    found = [match for match in map(pattern.match, names) if match]
+    if found:
+        commits = {match.group(2): match for match in reversed(found)}
+        wanted = commits.get(item["revision"]) or commits.get(
+            _ref(entries, found[0].group(1), item["revision"])
+        )
+        match = wanted or found[0]
+        return match.group(0), match.group(2)
     marks = [name for name in names if os.path.basename(name) in _MARKS or name.endswith(".gguf")]
     if not marks:
         return "", None
     directory = os.path.dirname(min(marks, key=lambda name: (name.count("/"), name)))
     return directory + "/" if directory else "", None
+
+
+def _ref(entries, place, revision):
+    """The commit that a source in the hub's layout has for a revision."""
+    opener = entries.get("%srefs/%s" % (place, revision))
+    source = opener() if opener else None
+    if source is None:
+        return None
+    with source:
+        return source.read(100).decode("ascii", "replace").strip()
 
 
 _MARKS = ("config.json", "adapter_config.json", "tokenizer_config.json", "params.json")
@@ -263,7 +328,12 @@ def _file(item, name, sibling):
     sha256 = lfs.sha256 if lfs else None
     blob = sha256 or sibling.blob_id
     size = lfs.size if lfs else sibling.size
-    if not blob or not re.match(r"[0-9a-f]{40,64}\Z", blob) or size is None:
+    if (
+        not blob
+        or not re.match(r"[0-9a-f]{40,64}\Z", blob)
+        or not int(size or 0) >= 0
+        or size is None
+    ):
         raise FetchFailed("%s: the hub does not say how large %s is" % (item["repo"], name))
     return File(name, int(size), sha256, blob)
 
@@ -414,12 +484,15 @@ def fetch(request, token):
         for repository in repositories:
             if isinstance(repository, Source):
                 repository.take()
+                # At once, so that others of the same revision come into the same snapshot.
+                repository.link()
                 continue
             with ThreadPoolExecutor(_AT_ONCE) as pool:
                 for dummy in pool.map(repository.fetch, repository.files):
                     pass
         for repository in repositories:
-            repository.link()
+            if not isinstance(repository, Source):
+                repository.link()
 
 
 def _room(hub, repositories):

@@ -339,6 +339,96 @@ def test_an_archive_of_a_cache_keeps_its_commit(cache: Cache, hub: Hub, tmp_path
     assert other.look(item())["commit"] == commit and other.look(item())["lacks"] == ""
 
 
+def test_a_source_serves_all_that_is_named_of_a_repository(cache: Cache, tmp_path: Path) -> None:
+    """As llama.cpp names it: a file, and a projector that the repository may lack."""
+    files = {"x-Q8_0.gguf": b"8" * 2000, "x-Q4_K_M.gguf": b"4" * 2000}
+    source = str(write(tmp_path / "model", files))
+    four, eight = gguf("*Q4_K_M[.-]*", source=source), gguf("*Q8_0[.-]*", source=source)
+    projector = gguf("*mmproj*.gguf", optional=True, source=source)
+    cache.fetch(four, projector)
+    assert cache.look(four)["lacks"] == "" and cache.look(projector)["lacks"] == ""
+    cache.fetch(eight)
+    assert cache.look(eight)["lacks"] == "" and cache.look(four)["lacks"] == ""
+
+
+def test_a_source_for_a_commit(cache: Cache, hub: Hub, tmp_path: Path) -> None:
+    pinned = item(revision="a" * 40, source=str(write(tmp_path / "model", MODEL)))
+    cache.fetch(pinned)
+    assert cache.look(pinned)["lacks"] == ""
+    cache.fetch(item())
+    other = item(revision="b" * 40, source=str(cache.path))
+    assert f"holds commit {'a' * 40} of a/b, and {'b' * 40} is wanted" in cache.fails(other)
+
+
+def test_a_source_with_several_snapshots_has_the_one_of_the_revision(
+    cache: Cache, hub: Hub, tmp_path: Path
+) -> None:
+    found = {}
+    for revision in ("main", "other"):
+        hub.add("a/b", MODEL | {"config.json": revision.encode()}, revision)
+        cache.fetch(item(revision=revision))
+        found[revision] = cache.look(item(revision=revision))["commit"]
+    copy = Cache(tmp_path / "copy", "http://127.0.0.1:9")
+    copy.home.mkdir()
+    for revision, commit in found.items():
+        copy.fetch(item(revision=revision, source=str(cache.path)))
+        assert copy.look(item(revision=revision))["commit"] == commit
+
+
+def test_the_hub_takes_over_from_a_source(cache: Cache, hub: Hub, tmp_path: Path) -> None:
+    """It does not know the commit that the source was given."""
+    cache.fetch(item(kind="config", source=str(write(tmp_path / "model", {"config.json": b"{}"}))))
+    cache.fetch(item())
+    assert cache.look(item())["commit"] == hub.repos["a/b"].refs["main"]
+
+
+def test_what_a_copy_that_was_cut_left_does_not_stay(cache: Cache, tmp_path: Path) -> None:
+    source = item(source=str(write(tmp_path / "model", MODEL)))
+
+    def limited() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))
+
+    assert "the disk is full" in cache.fails(source, preexec_fn=limited)
+    blobs = cache.path / "models--a--b" / "blobs"
+    assert not list(blobs.glob("*.incomplete"))
+    (blobs / "source.incomplete").write_bytes(b"x")
+    cache.fetch(source)
+    assert not list(blobs.glob("*.incomplete"))
+
+
+def test_an_archive_larger_than_the_disk(
+    cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ansible_collections.onehop.llm.plugins.module_utils import _hub_fetch
+
+    monkeypatch.setattr(_hub_fetch, "_SPARE", 10**18)
+    given = item(source=str(write(tmp_path / "model", MODEL)))
+    source = _hub_fetch.Source({"hub": str(cache.path)}, None, given)
+    with pytest.raises(_hub_fetch.FetchFailed, match=r"model: the disk of .* is full before"):
+        source.take()
+
+
+@pytest.mark.parametrize("link", ["nowhere", "config.json", "pipe", "../../etc/passwd"])
+def test_an_archive_with_links_that_lead_nowhere(cache: Cache, tmp_path: Path, link: str) -> None:
+    path = tmp_path / "model.tar"
+    with tarfile.open(path, "w") as archive:
+        for name, kind in (("pipe", tarfile.FIFOTYPE), ("config.json", tarfile.SYMTYPE)):
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, link
+            archive.addfile(member)
+    said = cache.fails(item(kind="config", source=str(path)))
+    assert said.startswith(f"{path}") and ("damaged" in said or "leads to no file" in said)
+
+
+@pytest.mark.parametrize("mode", ["w:gz", "w:xz", "w:bz2", "w"])
+def test_an_archive_that_was_cut(cache: Cache, tmp_path: Path, mode: Any) -> None:
+    path = tmp_path / "model.tar"
+    with tarfile.open(path, mode) as archive:
+        archive.add(write(tmp_path / "model", MODEL | {"x.bin": os.urandom(300_000)}), "model")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert "damaged" in cache.fails(item(source=str(path)))
+
+
 def test_sources_that_are_none(cache: Cache, tmp_path: Path) -> None:
     path = tmp_path / "x.tar"
     path.write_bytes(b"no archive")
