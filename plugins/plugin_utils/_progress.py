@@ -29,9 +29,13 @@ READY = "ready"
 _BYTES = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 _BAR = re.compile(
     r"^(?P<what>.*?):?\s*(?P<percent>\d{1,3})%"
-    r"(?:.*?(?P<done>[\d.]+)(?P<scale>[kKMGT]?)/(?P<total>[\d.]+)(?P<total_scale>[kKMGT]?)B?"
-    r"(?: \[[\d:]+<(?P<left>[\d:]+|\?))?)?"
+    r"(?:.{,200}?(?<![\d.])(?P<done>\d{1,15}(?:\.\d{1,9})?)(?P<scale>[kKMGT]?)"
+    r"/(?P<total>\d{1,15}(?:\.\d{1,9})?)(?P<total_scale>[kKMGT]?)B?(?![\d./])"
+    r"(?: \[[\d:]{1,20}<(?P<left>\d{1,6}(?::\d\d){0,2}|\?))?)?",
+    re.ASCII,
 )
+_LONGEST = 1000
+"""Characters of a line that are looked at: a bar with all of its names has fewer."""
 _FILES = re.compile(r"\.(?:safetensors|gguf|bin|pt|pth|json|model|txt)\b|safeten\(…\)|\(…\)")
 _BARS: tuple[tuple[str, str], ...] = (
     (r"Loading .*(?:checkpoint shards|safetensors|weights)|Loading pt|Prefetching", LOADING),
@@ -119,7 +123,7 @@ class Stage:
 
 def look(lines: Sequence[str]) -> Stage | None:
     """What the newest telling line tells; ``None`` where none does."""
-    clean = tidy(lines)
+    clean = [line[:_LONGEST] for line in tidy(lines)]
     for index in range(len(clean) - 1, -1, -1):
         stage = _read(clean[index])
         if stage is None:

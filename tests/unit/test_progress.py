@@ -257,3 +257,19 @@ def test_images() -> None:
     assert told == f"{name}: pulling 43 % (0 s)"
     assert Teller().images(0, {name: image(got=9, total=9)}) == f"{name}: unpacking (0 s)"
     assert Teller().images(0, {name: {**image(), "state": "done"}}) is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Downloading model 50% ../../x",
+        "Fetching 3 files: 5% 1.2.3/4",
+        "Downloading: 5% 1G/2G [1<" + "9" * 400,
+        "Downloading: 5% " + "9" * 400 + "/1",
+        "Fetching 3 files: 5%" + "1." * 2000,
+        "Fetching \u0661 files: \u0665% \u0661/\u0662",
+    ],
+)
+def test_lines_that_only_look_like_bars(line: str) -> None:
+    report = {"outcome": "pending", "journal": [line], "seconds": 3}
+    assert Teller().units(1, {"vllm-m.service": report}) is not None
