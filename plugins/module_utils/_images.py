@@ -16,9 +16,11 @@ import os
 import platform
 import re
 import tarfile
+import zlib
 
 from ansible_collections.onehop.llm.plugins.module_utils._user_manager import UserSystemd, runs
 
+_UNDER_WAY = ("active", "activating", "deactivating")
 _LINES = 10
 _ASKED = "20"
 """Seconds that a registry has to say how large an image is."""
@@ -44,22 +46,28 @@ class Images(object):
         status, out, dummy = self.run(command)
         return out.strip() if status == 0 else None
 
-    def begin(self, reference, archive, authentication):
-        """Start to fetch an image: from an archive on the host, or else from its registry."""
+    def begin(self, reference, archive, authentication, timeout):
+        """Start to fetch an image: from an archive on the host, or else from its registry.
+
+        What an earlier run began goes on. It ends after ``timeout`` seconds, also where nobody waits.
+        """
         unit = unit_of(reference)
+        if self.manager.show([unit])[unit]["ActiveState"] in _UNDER_WAY:
+            return ""
         self.manager.forgive([unit])
         if archive:
             # Under its own name whatever the archive calls it.
             try:
                 words = ["podman", "pull", archive_source(archive)]
-            except (OSError, tarfile.TarError) as error:
+            except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
                 return "%s is no tar archive: %s" % (archive, error)
         else:
             words = ["podman", "pull"]
             words += ["--authfile=" + authentication] if authentication else []
             words += [reference]
         command = ["systemd-run"] + list(self.manager.scope)
-        command += ["--quiet", "--unit=" + unit, "--service-type=exec", "--"]
+        command += ["--quiet", "--unit=" + unit, "--service-type=exec"]
+        command += ["--property=RuntimeMaxSec=%d" % timeout, "--"]
         status, out, err = self.run(command + words)
         return "" if status == 0 else (err or out).strip()
 
@@ -68,7 +76,7 @@ class Images(object):
         unit = unit_of(reference)
         shown = self.manager.show([unit])[unit]
         said = self.manager.journal(unit, shown.get("InvocationID"), _LINES)
-        if shown["ActiveState"] in ("active", "activating", "deactivating"):
+        if shown["ActiveState"] in _UNDER_WAY:
             report = {"state": "fetching", "said": said, "bytes": self.manager.written(unit)}
             return dict(report, fetched=self._fetched(unit))
         if shown["ActiveState"] == "failed":
@@ -83,6 +91,13 @@ class Images(object):
 
         Podman shows manifests of lists only. What it says of another (seen with 5.4) has it too.
         """
+        try:
+            return self._size(reference, authentication)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            # A registry may answer anything.
+            return 0
+
+    def _size(self, reference, authentication):
         text = self._manifest(reference, authentication)
         try:
             listed = json.loads(text).get("manifests")

@@ -130,7 +130,9 @@ def main():
             write(logins, Owned(module.params["owner"]))
             authentication = logins[-1].path if logins else None
             for reference in missing:
-                said = images.begin(reference, archives.get(reference), authentication)
+                said = images.begin(
+                    reference, archives.get(reference), authentication, module.params["timeout"]
+                )
                 if said:
                     module.fail_json(msg="%s cannot be fetched: %s" % (reference, said))
     if not module.check_mode and (phase != "begin"):

@@ -109,9 +109,9 @@ def test_an_account_without_a_manager_has_none() -> None:
 )
 def test_a_pull_is_begun(authentication: str | None, words: list[str]) -> None:
     host = Manager()
-    assert images(host).begin(TAGGED, None, authentication) == ""
+    assert images(host).begin(TAGGED, None, authentication, 60) == ""
     unit = _images.unit_of(TAGGED)
-    forgiven, pulled = host.asked
+    dummy, forgiven, pulled = host.asked
     assert forgiven[-2:] == ["reset-failed", unit]
     assert pulled == [
         "systemd-run",
@@ -120,9 +120,18 @@ def test_a_pull_is_begun(authentication: str | None, words: list[str]) -> None:
         "--quiet",
         f"--unit={unit}",
         "--service-type=exec",
+        "--property=RuntimeMaxSec=60",
         "--",
         *words,
     ]
+
+
+@pytest.mark.parametrize("state", ["activating", "active", "deactivating"])
+def test_a_pull_that_a_cut_run_began_goes_on(state: str) -> None:
+    host = Manager(state)
+    host.starts = (1, "", "Failed to start transient service unit: already loaded\n")
+    assert images(host).begin(TAGGED, None, None, 60) == ""
+    assert host.of("pull") == []
 
 
 def test_every_image_has_a_unit_of_its_own() -> None:
@@ -133,7 +142,7 @@ def test_every_image_has_a_unit_of_its_own() -> None:
 def test_a_pull_that_cannot_be_begun() -> None:
     host = Manager()
     host.starts = (1, "", "Failed to start transient service unit: already loaded\n")
-    assert images(host).begin(TAGGED, None, None).endswith("unit: already loaded")
+    assert images(host).begin(TAGGED, None, None, 60).endswith("unit: already loaded")
 
 
 @pytest.mark.parametrize(
@@ -152,7 +161,7 @@ def test_the_kind_of_an_archive(tmp_path: Path, names: list[str], kind: str) -> 
     host = Manager()
     path = tar(tmp_path / "image.tar", *names)
     # A login is for registries: podman refuses it beside an archive.
-    assert images(host).begin(TAGGED, path, "/etc/logins.json") == ""
+    assert images(host).begin(TAGGED, path, "/etc/logins.json", 60) == ""
     (pulled,) = host.of("pull")
     assert pulled[pulled.index("--") + 1 :] == ["podman", "pull", f"{kind}:{path}"]
 
@@ -161,13 +170,13 @@ def test_an_archive_that_is_packed(tmp_path: Path) -> None:
     assert _images.is_oci(tar(tmp_path / "image.tar.gz", "oci-layout", mode="w:gz"))
 
 
-@pytest.mark.parametrize("content", [b"<html>", None])
+@pytest.mark.parametrize("content", [b"<html>", b"\x1f\x8b\x08\x00\x00\x00\x00\x00", None])
 def test_what_is_no_archive(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "image.tar"
     if content is not None:
         path.write_bytes(content)
     host = Manager()
-    said = images(host).begin(TAGGED, str(path), None)
+    said = images(host).begin(TAGGED, str(path), None, 60)
     assert said.startswith(f"{path} is no tar archive: ")
     assert host.of("pull") == []
 
@@ -209,6 +218,9 @@ SINGLE = (
           (125, "", SINGLE)], 50015658),
         ([(0, '{"manifests": [{"digest": "sha256:ab", "platform": {"architecture": "s390x"}}]}', "")], 0),
         ([(124, "", "")], 0),
+        ([(0, '{"manifests": [{"platform": null}]}', "")], 0),
+        ([(0, '{"manifests": [{"platform": {"architecture": "amd64"}}]}', "")], 0),
+        ([(0, '{"manifests": 7}', "")], 0),
         ([(125, "", "Error: pinging container registry: connection refused")], 0),
     ],
 )  # fmt: skip
