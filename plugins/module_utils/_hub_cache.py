@@ -12,10 +12,12 @@ Standard library only; this module util is private to the collection.
 
 from __future__ import annotations
 
+import errno
 import fnmatch
 import json
 import os
 import re
+import stat
 
 CONFIG = {"model": "config.json", "adapter": "adapter_config.json"}
 """The file without which a snapshot of this kind is none; it is linked last."""
@@ -40,6 +42,18 @@ def hub_of(directory):
     return below if os.path.isdir(below) else directory
 
 
+def opened(path):
+    """A regular file to read; :class:`OSError` where it is none.
+
+    An account may put a pipe, which would hold up who reads it, or a device without an end.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "is no regular file", path)
+    return os.fdopen(handle, "rb")
+
+
 def commit_of(hub, repo, revision):
     """The commit that the cache has for a revision; ``None`` where it has none."""
     place = os.path.join(hub, folder(repo))
@@ -50,8 +64,8 @@ def commit_of(hub, repo, revision):
     ):
         return revision
     try:
-        with open(os.path.join(place, "refs", revision)) as file:
-            commit = file.read(100).strip()
+        with opened(os.path.join(place, "refs", revision)) as file:
+            commit = file.read(100).decode("ascii", "replace").strip()
     except OSError:
         return None
     return commit if re.match(r"[\w.-]+\Z", commit) and commit not in (".", "..") else None
@@ -114,9 +128,9 @@ def _lacks_of_index(place, names, indexes):
     lacks = ""
     for index in indexes:
         try:
-            with open(os.path.join(place, index), "rb") as file:
+            with opened(os.path.join(place, index)) as file:
                 shards = set(json.loads(file.read(_LONGEST).decode("utf-8"))["weight_map"].values())
-        except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError):
             lacks = lacks or "%s cannot be read" % index
             continue
         missing = sorted(shards - set(names))
@@ -203,7 +217,7 @@ def prune(hub, keep, dry):
 
 
 def _prune_repo(place, commits, dry):
-    """Snapshots that nobody wants, and blobs that then no snapshot leads to."""
+    """Snapshots that nobody wants, their refs, and blobs that then no snapshot leads to."""
     shots = os.path.join(place, "snapshots")
     have = sorted(os.listdir(shots)) if os.path.isdir(shots) else []
     gone = [commit for commit in have if commit not in commits]
@@ -215,12 +229,21 @@ def _prune_repo(place, commits, dry):
             root = os.path.join(shots, commit)
             used |= {os.path.realpath(os.path.join(root, name)) for name in files(root)}
     size = sum(_remove(os.path.join(shots, commit), dry) for commit in gone)
+    refs = os.path.join(place, "refs")
+    for name in list(files(refs)):
+        # A branch that is wanted again is then what the hub has.
+        if commit_of(os.path.dirname(place), _repo_of(place), name) in gone:
+            size += _remove(os.path.join(refs, name), dry)
     blobs = os.path.join(place, "blobs")
     for name in os.listdir(blobs) if os.path.isdir(blobs) else []:
         path = os.path.join(blobs, name)
         if os.path.realpath(path) not in used:
             size += _remove(path, dry)
     return ["snapshots/" + commit for commit in gone], size
+
+
+def _repo_of(place):
+    return os.path.basename(place)[len("models--") :].replace("--", "/")
 
 
 def _remove(path, dry):

@@ -21,6 +21,9 @@ _TABLE = 4 * 1024 * 1024
 _COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
 """How gzip, bzip2, xz and zstd begin."""
 _NAMES = ("org.opencontainers.image.ref.name", "io.containerd.image.name")
+_DAMAGED = (OSError, tarfile.TarError, EOFError, ValueError)
+_DAMAGED += (AttributeError, KeyError, RecursionError, TypeError)
+"""What comes of an archive that is cut, or whose tables are not what they should be."""
 _MACHINES = {
     "x86_64": "amd64",
     "aarch64": "arm64",
@@ -51,7 +54,7 @@ def _judged(path, image):
             return
         with tarfile.open(path, "r:") as archive:
             held = contents(archive)
-    except (OSError, tarfile.TarError, EOFError, ValueError, KeyError, TypeError) as error:
+    except _DAMAGED as error:
         yield (
             "error",
             "is cut short, or no archive of an image (%s). Copy it anew, or make it with podman "
@@ -108,6 +111,8 @@ def _oci(archive, members):
 
 def _manifest(archive, members, entry, digests, machines):
     """Note an entry of an index, and what it leads to, as far as that is in the archive."""
+    if entry["digest"] in digests:
+        return
     digests.add(entry["digest"])
     path = _blob(entry["digest"])
     said = (entry.get("platform") or {}).get("architecture")

@@ -19,8 +19,11 @@ import struct
 
 from ansible_collections.onehop.llm.plugins.module_utils import _hub_cache
 
+LARGEST_NUMBER = 1e15
 LARGEST = 16 * 1024 * 1024
 """Bytes of a configuration or an index that is read; they are far smaller."""
+MOST = 10 * 1000 * 1000
+"""Items of a GGUF file's header or list that are passed over; vocabularies are far smaller."""
 LONGEST = 256
 """Items of a GGUF file's list that are kept; the lists of its layers are shorter."""
 SPLIT = re.compile(r"-\d{5}-of-\d{5}\.gguf\Z")
@@ -57,6 +60,8 @@ NUMBERS = {
     12: "d",
 }
 STRING, ARRAY = 8, 9
+_DAMAGED = (KeyError, OSError, OverflowError, RecursionError, TypeError, ValueError, struct.error)
+"""What comes of files that are not what their names say."""
 
 
 def found(needs):
@@ -89,9 +94,9 @@ def look(path):
             return {"config": gguf(path), "bytes": sum(map(os.path.getsize, parts(path)))}
         config = document(os.path.join(path, "config.json"))
         size = sum(map(os.path.getsize, weights(path)))
-    except (KeyError, OSError, OverflowError, ValueError, struct.error):
+        return {"config": plain(config), "bytes": size or None} if config else None
+    except _DAMAGED:
         return None
-    return {"config": plain(config), "bytes": size or None} if config else None
 
 
 def plain(value, name=""):
@@ -101,7 +106,10 @@ def plain(value, name=""):
         return {key: item for key, item in kept.items() if item is not None}
     if isinstance(value, list):
         return [plain(item, name) for item in value[:LONGEST]]
-    return value if isinstance(value, (int, float)) or name in WORDS else None
+    if isinstance(value, (int, float)):
+        # Neither NaN nor what no size can be reckoned with.
+        return value if abs(value) < LARGEST_NUMBER else None
+    return value if name in WORDS else None
 
 
 def parts(path):
@@ -130,7 +138,7 @@ def document(path):
     text = read(path)
     try:
         value = json.loads(text) if text else {}
-    except ValueError:
+    except (RecursionError, ValueError):
         return {}
     return value if isinstance(value, dict) else {}
 
@@ -138,24 +146,23 @@ def document(path):
 def read(path):
     """The text of a small file; empty where there is none."""
     try:
-        if os.path.getsize(path) > LARGEST:
-            return ""
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
+        with _hub_cache.opened(path) as file:
+            text = file.read(LARGEST + 1)
     except OSError:
         return ""
+    return text.decode("utf-8", "replace") if len(text) <= LARGEST else ""
 
 
 def gguf(path):
     """The header of a GGUF file: numbers, short lists, and how many tokens there are."""
     header: dict = {}
-    with open(path, "rb") as file:
+    with _hub_cache.opened(path) as file:
         if file.read(4) != b"GGUF":
             return header
         version, dummy, count = struct.unpack("<IQQ", file.read(20))
         if version < 2:
             return header
-        for dummy in range(count):
+        for dummy in range(bounded(count)):
             name = string(file)
             value = one(file, number(file, "I"))
             if not isinstance(value, str) or name in WORDS:
@@ -175,10 +182,17 @@ def one(file, kind):
     if inner in NUMBERS and count <= LONGEST:
         return [number(file, NUMBERS[inner]) for dummy in range(count)]
     if inner == STRING:
-        for dummy in range(count):
+        for dummy in range(bounded(count)):
             file.seek(number(file, "Q"), os.SEEK_CUR)
     else:
         file.seek(count * struct.calcsize("<" + NUMBERS[inner]), os.SEEK_CUR)
+    return count
+
+
+def bounded(count):
+    """A count; :class:`ValueError` where nobody means it."""
+    if count > MOST:
+        raise ValueError("%d items" % count)
     return count
 
 

@@ -58,13 +58,23 @@ def complaints(needs, environment=None, registries=_REGISTRIES):
     proxies = getproxies_environment() if environment is None else environment
     named = _text_of(registries)
     probes = {}
+    unreadable: list = []
     for need in needs:
         host, port = address(need["where"])
         if need["kind"] == "image" and (host in named or need["where"] in named):
             # Mirrors and blocks are Podman's to follow.
             continue
-        via = need["proxy"] or _proxy(host, proxies)
-        target = address(via) if via else (host, port)
+        try:
+            via = need["proxy"] or _proxy(host, proxies)
+            target = address(via) if via else (host, port)
+        except ValueError:
+            # Such as a password with a # in it; nothing of it is for the eyes of who reads this.
+            unreadable.append(
+                "%s = %s: comes from %s, and the proxy's address cannot be read. Write it as "
+                "http://HOST:PORT, and what is special in a password as %%23."
+                % (need["variable"], need["what"], need["where"])
+            )
+            continue
         probes[id(need)] = (target, bool(via))
     threads = {target: Probe(*target) for target in {target for target, dummy in probes.values()}}
     for thread in threads.values():
@@ -88,7 +98,7 @@ def complaints(needs, environment=None, registries=_REGISTRIES):
                     need["instead"],
                 )
             )
-    return found
+    return found + unreadable
 
 
 def address(where):

@@ -25,10 +25,10 @@ _LONGEST = 64 << 20
 def patched(place, classes):
     """The text that the snapshot's file ought to have; ``None`` where it is fine as it is."""
     try:
-        with open(os.path.join(place, FILE), "rb") as file:
+        with _hub_cache.opened(os.path.join(place, FILE)) as file:
             given = json.loads(file.read(_LONGEST).decode("utf-8"))
         replacement = classes.get(given.get("tokenizer_class"))
-    except (OSError, ValueError, AttributeError, TypeError):
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError):
         return None
     if replacement is None:
         return None
@@ -63,7 +63,7 @@ def differs(cache, place, shadow, text):
     if any(_target(os.path.join(shadow, name)) != target for name, target in wanted.items()):
         return True
     try:
-        with open(os.path.join(shadow, FILE), "rb") as file:
+        with _hub_cache.opened(os.path.join(shadow, FILE)) as file:
             return file.read(_LONGEST).decode("utf-8") != text
     except (OSError, ValueError):
         return True
@@ -74,6 +74,7 @@ def make(cache, place, shadow, text):
     new = "%s.%d.new" % (shadow, os.getpid())
     if os.path.isdir(new):
         shutil.rmtree(new)
+    os.makedirs(new)
     for name, target in links(cache, place, shadow).items():
         path = os.path.join(new, name)
         os.makedirs(os.path.dirname(path), exist_ok=True)

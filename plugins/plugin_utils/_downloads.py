@@ -49,7 +49,7 @@ def of_worker(
     places = [worker.get("weights_dir") or worker["cache"], *weights["bundles"]]
     for item in worker.get("weights") or _weights.named(description, worker, "engine"):
         repo = item["repo"]
-        if repo not in weights["sources"]:
+        if not {repo, f"{repo}@{item['revision']}"} & set(weights["sources"]):
             yield {
                 "variable": item["variable"],
                 "kind": "repository",
@@ -76,8 +76,12 @@ def _is_set(environment: Mapping[str, str], name: str) -> bool:
 def _proxy(environment: Mapping[str, str]) -> str:
     """The worker's own proxy, without what may be its password."""
     for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
-        url = urlsplit(environment.get(name, ""))
-        if url.hostname:
+        try:
+            url = urlsplit(environment.get(name, ""))
             port = url.port or {"http": 80, "https": 443}.get(url.scheme, 1080)
+        except ValueError:
+            # What it complains of may be a part of the password.
+            continue
+        if url.hostname:
             return f"{url.scheme}://{url.hostname}:{port}"
     return ""

@@ -390,6 +390,11 @@ def test_what_has_to_be_fetched() -> None:
     assert downloads(vllm()) == [IMAGE, hub]
     archives = {"docker.io/vllm/vllm-openai:v1": "/srv/v1.tar"}
     assert downloads(vllm(vllm_image_archives=archives)) == [hub]
+    sources = {"a/b@main": "/srv/b.tar", "a/other": "/srv/c.tar"}
+    assert downloads(vllm(vllm_weights_sources=sources)) == [IMAGE]
+    assert downloads(vllm(vllm_weights_sources={"a/b@v2": "/srv/b.tar"})) == [IMAGE, hub]
+    broken = {"environment": {"HTTPS_PROXY": "http://me:hunt#er2@proxy.example"}}
+    assert downloads(vllm(broken)) == [IMAGE, hub]
     own = {"environment": {"HF_ENDPOINT": "http://hub.example"}}
     assert downloads(vllm(own)) == [IMAGE, (hub[0], "a/b", "http://hub.example")]
     for more in (

@@ -140,6 +140,13 @@ def test_a_name_that_nobody_knows() -> None:
     assert "and hub.invalid:443 cannot be resolved (" in said
 
 
+def test_a_proxy_that_cannot_be_read() -> None:
+    """Of a password with a # in it a part would be taken for the port."""
+    proxies = {"https": "http://me:hunt#er2@proxy.example"}
+    (said,) = _reach.complaints([need("https://hub.example")], proxies)
+    assert "the proxy's address cannot be read" in said and "hunt" not in said
+
+
 def test_a_server_that_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its queue is full, so that a connection is neither taken nor refused."""
     monkeypatch.setattr(_reach, "SECONDS", 1)
@@ -279,6 +286,14 @@ def test_an_index_in_an_index(tmp_path: Path) -> None:
     assert judged(archive(tmp_path / "a.tar", members), "docker.io/a/b@sha256:dd") == []
 
 
+def test_an_index_that_leads_to_itself(tmp_path: Path) -> None:
+    members = oci()
+    again = [{"digest": f"sha256:{number}"} for number in range(30)] * 2
+    members |= {f"blobs/sha256/{number}": {"manifests": again} for number in range(30)}
+    members["index.json"] = {"manifests": again}
+    assert judged(archive(tmp_path / "a.tar", members)) == []
+
+
 def test_no_archive_of_an_image(tmp_path: Path) -> None:
     whole = Path(archive(tmp_path / "a.tar", docker()))
     cut = tmp_path / "cut.tar"
@@ -291,6 +306,10 @@ def test_no_archive_of_an_image(tmp_path: Path) -> None:
         ((level, said),) = judged(path)
         assert level == "error"
         assert "is cut short, or no archive of an image (" in said, path
+    for manifests in ("x", ["x"], [{"digest": 7}], [{"digest": "sha256:aa", "annotations": "x"}]):
+        members = oci() | {"index.json": {"manifests": manifests}}
+        ((level, said),) = judged(archive(tmp_path / "wrong.tar", members))
+        assert "is cut short, or no archive of an image (" in said
     # What would have to be read whole, and what is not there, is not judged.
     assert judged(archive(tmp_path / "a.tar.gz", {"readme": b"x"}, "w:gz")) == []
     assert judged("/nowhere") == []

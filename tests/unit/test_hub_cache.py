@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -146,3 +147,12 @@ def _size(tmp_path: Path, keep: list[tuple[str, str]]) -> int:
 def test_pruning_leaves_a_repository_whose_commit_is_not_known(tmp_path: Path) -> None:
     snapshot(tmp_path, "config.json")
     assert _hub_cache.prune(str(tmp_path), [("a/b", None)], False) == ([], 0)
+
+
+def test_a_pipe_in_the_cache_holds_nobody_up(tmp_path: Path) -> None:
+    place = tmp_path / "models--a--b"
+    (place / "refs").mkdir(parents=True)
+    os.mkfifo(place / "refs" / "main")
+    (place / "refs" / "bytes").write_bytes(b"\xff" * 40)
+    for revision in ("main", "bytes"):
+        assert _hub_cache.commit_of(str(tmp_path), "a/b", revision) is None

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 from pathlib import Path
 from typing import Any
@@ -207,3 +208,44 @@ def test_what_is_asked_of_a_host() -> None:
             "revision": "v2",
         },
     ]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "/dev/zero", "/dev/tty", "directory"])
+def test_what_is_no_file_is_not_read(tmp_path: Path, kind: str) -> None:
+    """Root reads here what a worker's account may have put."""
+    for name in ("config.json", "model.safetensors.index.json"):
+        if kind == "pipe":
+            os.mkfifo(tmp_path / name)
+        elif kind == "directory":
+            (tmp_path / name).mkdir()
+        else:
+            (tmp_path / name).symlink_to(kind)
+        assert _model_configs.read(str(tmp_path / name)) == ""
+    assert found(tmp_path, str(tmp_path)) is None
+
+
+@pytest.mark.parametrize(
+    "index", ['{"weight_map": {"a": 5}}', '{"weight_map": {"a": [1]}}', "[" * 100_000]
+)
+def test_an_index_that_is_none(tmp_path: Path, index: str) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG))
+    (tmp_path / "model.safetensors.index.json").write_text(index)
+    assert found(tmp_path, str(tmp_path)) in (None, {"config": CONFIG, "bytes": None})
+
+
+def test_numbers_that_no_size_has(tmp_path: Path) -> None:
+    text = f'{json.dumps(CONFIG)[:-1]}, "a": 1e999, "b": NaN, "c": {10**300}}}'
+    (tmp_path / "config.json").write_text(text)
+    assert found(tmp_path, str(tmp_path)) == {"config": CONFIG, "bytes": None}
+
+
+@pytest.mark.parametrize("lists", [False, True])
+def test_a_header_without_an_end(tmp_path: Path, lists: bool) -> None:
+    path = tmp_path / "x.gguf"
+    header = struct.pack("<4sIQQ", b"GGUF", 3, 0, 1 if lists else 2**60)
+    if lists:
+        header += struct.pack("<Q1sIIQ", 1, b"x", 9, 8, 2**60)
+    path.write_bytes(header)
+    with path.open("r+b") as file:
+        file.truncate(2**40)
+    assert found(tmp_path, str(path)) is None

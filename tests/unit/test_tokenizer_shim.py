@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,16 @@ def test_a_class_that_is_not_known_gets_a_shadow(tmp_path: Path, bundle: bool) -
 def test_others_get_none(tmp_path: Path, given: Any) -> None:
     cache = Cache(tmp_path, given)
     assert cache.converge(cache.item) == (False, None)
+
+
+def test_a_tokenizer_alone(tmp_path: Path) -> None:
+    cache = Cache(tmp_path, {"tokenizer_class": "TokenizersBackend"})
+    for path in cache.place.rglob("*"):
+        if path.is_file() and path.name != "tokenizer_config.json":
+            path.unlink()
+    done, shadow = cache.converge(cache.item | {"kind": "config"})
+    assert done and os.listdir(str(shadow)) == ["tokenizer_config.json"]
+    assert cache.converge(cache.item | {"kind": "config"})[0] is False
 
 
 def test_an_engine_that_knows_the_class_gets_none(tmp_path: Path) -> None:
