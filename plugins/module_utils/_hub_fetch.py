@@ -20,6 +20,7 @@ import contextlib
 import errno
 import functools
 import hashlib
+import io
 import json
 import os
 import re
@@ -65,6 +66,23 @@ class File(object):
         self.size = size
         self.sha256 = sha256
         self.blob = blob
+
+
+class _Part(io.FileIO):
+    """What there is of a file, to go on with; never more than the hub says that it has."""
+
+    def __init__(self, path, repo, file):
+        io.FileIO.__init__(self, path, "ab")
+        self.repo = repo
+        self.file = file
+
+    def write(self, data):
+        """Write what comes next."""
+        if self.tell() + len(data) > self.file.size:
+            raise FetchFailed(
+                "%s: the hub sends more of %s than it says" % (self.repo, self.file.name)
+            )
+        return io.FileIO.write(self, data)
 
 
 class Repository(object):
@@ -174,7 +192,7 @@ class Repository(object):
         headers = {"Accept-Encoding": "identity"}
         if self.token:
             headers["Authorization"] = "Bearer " + self.token
-        with open(part, "ab", buffering=0) as target:
+        with _Part(part, self.item["repo"], file) as target:
             http_get(url, target, resume_size=have, headers=headers, expected_size=file.size)
 
     def link(self):

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import tempfile
 
 from ansible_collections.onehop.llm.plugins.module_utils import (
@@ -28,7 +29,8 @@ REQUESTS = "/run/onehop-weights"
 _LINES = 10
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 _PASSED = _PROXIES + ("SSL_CERT_FILE", "SSL_CERT_DIR")
-"""What of the environment of who asks counts for the way to the hub."""
+"""What of the environment of who asks counts for the way to the hub. A proxy may have a password, and
+everybody can ask systemd for a unit's variables, so they come in a file."""
 _CONFINED = {
     "CapabilityBoundingSet": "",
     "LockPersonality": "yes",
@@ -103,6 +105,11 @@ class Weights(object):
     def _path(self):
         return "%s/%s.json" % (REQUESTS, self.owner)
 
+    @property
+    def _question(self):
+        """Another, so that asking leaves alone what is fetched meanwhile."""
+        return "%s/%s.ask.json" % (REQUESTS, self.owner)
+
     def begin(self, request, environment, token, timeout):
         """Start to fetch; what went wrong, in words, or nothing.
 
@@ -117,47 +124,43 @@ class Weights(object):
         self.manager.forgive([self.unit])
         _files.File(self._path, request).write()
         words = ["--property=RuntimeMaxSec=%d" % timeout]
-        status, dummy, err = self._run("fetch", environment, token, ["--unit=" + self.unit] + words)
+        words = ["fetch", self._path], ["--unit=" + self.unit] + words
+        status, dummy, err = self._run(environment, token, *words)
         return "" if status == 0 else err.strip()
 
     def ask(self, request, environment, token):
         """What the hub would give, by item; or an error in words."""
-        _files.File(self._path, request).write()
+        _files.File(self._question, request).write()
         words = ["--pipe", "--wait", "--collect", "--property=RuntimeMaxSec=120"]
-        status, out, err = self._run("ask", environment, token, words)
-        self._forget_request()
+        status, out, err = self._run(environment, token, ["ask", self._question], words)
+        _forget(self._question)
         return (json.loads(out), "") if status == 0 else ({}, err.strip())
 
-    def _run(self, verb, environment, token, words):
+    def _run(self, environment, token, asked, words):
         """Run the program as the account, confined to its cache."""
         properties = dict(_CONFINED, User=self.account, Group=self.group, NotifyAccess="all")
         properties["ReadWritePaths"] = self.cache
         command = ["systemd-run", "--quiet", "--service-type=exec"] + words
         command += ["--property=%s=%s" % pair for pair in sorted(properties.items())]
-        command += ["--setenv=" + name for name in _PASSED if os.environ.get(name)]
         command += ["--setenv=HOME=" + self.cache]
-        program = [environment + "/bin/python", "-I", "-m", PROGRAM, verb, self._path]
-        source = token.get("source")
-        given = None
-        if token.get("content"):
-            handle, given = tempfile.mkstemp(dir=os.path.dirname(self._path))
-            with os.fdopen(handle, "w") as file:
-                file.write(token["content"])
-            source = given
-        try:
+        program = [environment + "/bin/python", "-I", "-m", PROGRAM] + asked
+        passed = {name: os.environ[name] for name in _PASSED if os.environ.get(name)}
+        # systemd has read them by the end: the unit counts as started once its program is executed.
+        with _for_now(token.get("content")) as given, _for_now(_variables(passed)) as variables:
+            source = given or token.get("source")
             command += ["--property=LoadCredential=token:" + source] if source else []
+            command += ["--property=EnvironmentFile=" + variables] if variables else []
             return self.run(command + ["--"] + program)
-        finally:
-            # systemd has read it by now: the unit counts as started once its program is executed.
-            if given:
-                os.unlink(given)
 
     def report(self):
         """How it goes: ``state`` (fetching, done or failed), ``said``, ``done``, ``total`` and ``repo``."""
         shown = self.manager.show([self.unit])[self.unit]
         report = {"done": 0, "total": 0, "repo": "", "said": []}
-        with contextlib.suppress(ValueError):
-            report.update(json.loads(shown.get("StatusText") or "{}"))
+        with contextlib.suppress(KeyError, TypeError, ValueError):
+            told = json.loads(shown.get("StatusText") or "{}")
+            report.update(done=int(told["done"]), total=int(told["total"]))
+            if told["repo"] in [item["repo"] for item in self.items]:
+                report["repo"] = told["repo"]
         if shown["ActiveState"] in ("active", "activating", "deactivating"):
             return dict(report, state="fetching")
         if shown["ActiveState"] == "failed":
@@ -170,12 +173,35 @@ class Weights(object):
     def forget(self):
         """Remove what the unit was asked."""
         self.manager.forgive([self.unit])
-        self._forget_request()
+        _forget(self._path)
 
-    def _forget_request(self):
-        if os.path.exists(self._path):
-            os.unlink(self._path)
-            _files.remove_empty(REQUESTS, os.path.dirname(REQUESTS))
+
+def _forget(path):
+    if os.path.exists(path):
+        os.unlink(path)
+        _files.remove_empty(REQUESTS, os.path.dirname(REQUESTS))
+
+
+def _variables(passed):
+    """Variables as systemd reads them from a file."""
+    return "".join(
+        '%s="%s"\n' % (name, re.sub(r'(["\\$`])', r"\\\1", value)) for name, value in passed.items()
+    )
+
+
+@contextlib.contextmanager
+def _for_now(text):
+    """The path of a file with this text that only root can read; ``None`` where there is none."""
+    if not text:
+        yield None
+        return
+    handle, path = tempfile.mkstemp(dir=REQUESTS)
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
+        yield path
+    finally:
+        os.unlink(path)
 
 
 def find(hub, bundles, items):

@@ -44,7 +44,8 @@ def main(words):
         text, well = explain(signatures, table, role, account, unit)
         sys.stdout.write(text + "\n")
         unwell = unwell or not well
-    kernel = said(["-k", "--since=-1d", "--lines=5", "--grep=" + KERNEL])
+    # Names of processes are in it, which anybody may choose.
+    kernel = signatures["tidy"](said(["-k", "--since=-1d", "--lines=5", "--grep=" + KERNEL]))
     if kernel:
         sys.stdout.write("The kernel said today:\n    %s\n" % "\n    ".join(kernel))
     return 1 if unwell else 0

@@ -168,7 +168,7 @@ found:
   description:
     - What is there of each, by its key. C(from) is V(bundle) or V(cache), V(hub) or V(source) where
       check mode foretells that it would be fetched, and empty where it is left to the engine;
-      C(path) is the snapshot's or its shadow's.
+      C(path) is the snapshot's or its shadow's; where it is a shadow's, C(snapshot) is the other.
   returned: success
   type: dict
   sample:
@@ -335,7 +335,7 @@ def finish(module, weights, items, found, result):
     if not module.check_mode:
         weights.shadow(list(wanted.values()), plan["stale"])
     for key, one in plan["made"].items():
-        found[key]["path"] = one["shadow"]
+        found[key].update(path=one["shadow"], snapshot=one["place"])
 
 
 def foretell(item, one, sources):

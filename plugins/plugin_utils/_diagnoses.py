@@ -131,7 +131,7 @@ _IMAGES: tuple[tuple[str, str], ...] = (
 
 def image(name: str, report: Mapping[str, Any]) -> str:
     """An image that could not be fetched, for the operator."""
-    lines: Sequence[str] = report["said"]
+    lines: Sequence[str] = _finding.tidy(report["said"])
     causes = [text for line in lines for pattern, text in _IMAGES if re.search(pattern, line)]
     likely = f" Likely {causes[-1]}." if causes else ""
     said = "".join(f"\n    {line}" for line in lines) or "\n    (nothing)"

@@ -28,7 +28,8 @@ REACH = 150
 SIGNALLED = ("signal", "core-dump")
 
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""Both sets of control characters, and those that turn the direction of a line."""
 _BAR = re.compile(r"^(.*?):?\s*\d{1,3}%(?:\||\s*Completed\b| )")
 _PREFIX = re.compile(
     r"^(?:\([\w ]+(?:rank=\d+ )?pid=\d+(?:, [^)]*)?\) ?)?"

@@ -16,6 +16,7 @@ from typing import Any
 from ansible_collections.onehop.llm.plugins.plugin_utils import _weights
 from ansible_collections.onehop.llm.plugins.plugin_utils._catalogue import DESCRIPTIONS
 from ansible_collections.onehop.llm.plugins.plugin_utils._container_options import CACHE
+from ansible_collections.onehop.llm.plugins.plugin_utils._finding import tidy
 
 UNKNOWN = "(known once it is fetched)"
 """Stands in check mode for the name of a commit or a file."""
@@ -39,7 +40,9 @@ def worker(spec: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
         path = _path(spec, repo, one)
         if "image" in spec:
             if one["from"] == "bundle":
-                volumes[_repository(one["path"], repo)] = repo.variable
+                # A shadow's links lead to the bundle, too.
+                place = one.get("snapshot") or one["path"]
+                volumes[_repository(place, repo)] = repo.variable
             path = _inside(spec["cache"], path)
         return path
 
@@ -100,7 +103,7 @@ def progress(report: Mapping[str, Any], seconds: float) -> str:
 
 def failure(report: Mapping[str, Any]) -> str:
     """Why fetching failed, in the words of what fetches."""
-    said = "\n".join(f"    {line}" for line in report.get("said", []))
+    said = "\n".join(f"    {line}" for line in tidy(report.get("said", [])))
     return (
         report.get("msg") or f"Weights could not be fetched. Last words:\n{said or '    (nothing)'}"
     )

@@ -285,9 +285,13 @@ def _projector(
 
 
 def union(workers: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """What the workers of an engine name, each once. It is fetched if any of them wants that."""
+    """What the workers of an engine name, each once. It is fetched if any of them wants that.
+
+    Where workers have images of several versions, tokenizers are what the oldest of them knows.
+    """
     items = [item for worker in workers for item in worker.get("weights", [])]
     for index, item in enumerate(items):
         same = [other for other in items if other["key"] == item["key"]]
         if same[0] is items[index]:
-            yield item | {"stage": any(other["stage"] for other in same)}
+            unknown = {name: one for other in same for name, one in other["tokenizers"].items()}
+            yield item | {"stage": any(other["stage"] for other in same), "tokenizers": unknown}

@@ -13,6 +13,7 @@ import sys
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import huggingface_hub
@@ -466,3 +467,29 @@ def test_systemd_is_told_how_far_it_is(cache: Cache, tmp_path: Path) -> None:
         told = json.loads(server.recv(4096).decode().removeprefix("STATUS="))
     assert told["total"] == sum(len(MODEL[name]) for name in TAKEN)
     assert told["repo"] == "a/b" and told["done"] <= told["total"]
+
+
+def test_a_hub_that_lies(cache: Cache, tmp_path: Path) -> None:
+    from ansible_collections.onehop.llm.plugins.module_utils import _hub_fetch
+
+    file = _hub_fetch.File("x.bin", 10, None, "0" * 40)
+    with _hub_fetch._Part(str(tmp_path / "part"), "a/b", file) as part:
+        part.write(b"1234567890")
+        with pytest.raises(_hub_fetch.FetchFailed, match=r"sends more of x\.bin than it says"):
+            part.write(b"x")
+    for wrong in ({"size": -1}, {"size": None}, {"blob_id": "../../x"}):
+        sibling = SimpleNamespace(**{"lfs": None, "size": 1, "blob_id": "0" * 40} | wrong)
+        with pytest.raises(_hub_fetch.FetchFailed):
+            _hub_fetch._file(item(), "x", sibling)
+    for name in ("/x", "../x", "a/../../x"):
+        with pytest.raises(_hub_fetch.FetchFailed):
+            _hub_fetch._file(item(), name, sibling)
+
+
+def test_a_commit_that_leads_elsewhere(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ansible_collections.onehop.llm.plugins.module_utils import _hub_fetch
+
+    given = SimpleNamespace(sha="../../../x", siblings=[])
+    monkeypatch.setattr(_hub_fetch.Repository, "_info", lambda *dummy: given)
+    with pytest.raises(_hub_fetch.FetchFailed, match="names a commit"):
+        _hub_fetch.Repository({"hub": str(cache.path)}, None, item()).ask()

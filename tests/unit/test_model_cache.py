@@ -226,6 +226,45 @@ def test_a_token_is_in_no_argument(call: Call, hub: Hub, way: str) -> None:
     assert not [name for name in left if name.startswith("tmp")]
 
 
+def test_a_proxys_password_is_in_no_argument(
+    call: Call, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everybody may ask systemd for a unit's variables."""
+    monkeypatch.setenv("HTTPS_PROXY", 'http://me:hunter2$"\\`@proxy.example:3128')
+    given = []
+
+    def unit(command: list[str]) -> tuple[int, str, str]:
+        assert "hunter2" not in str(command)
+        mark = "--property=EnvironmentFile="
+        (path,) = [Path(word.removeprefix(mark)) for word in command if word.startswith(mark)]
+        given.append((path.read_text(), path.stat().st_mode & 0o777))
+        return Machine.unit(machine, command)
+
+    monkeypatch.setattr(machine, "unit", unit)
+    assert call(item())["missing"] == []
+    assert given[0][1] == 0o600
+    quoted = 'HTTPS_PROXY="http://me:hunter2\\$\\"\\\\\\`@proxy.example:3128"'
+    assert quoted in given[0][0].splitlines()
+    assert list((machine.home / "run").iterdir()) == []
+
+
+def test_a_dry_run_leaves_alone_what_is_fetched_meanwhile(call: Call, machine: Machine) -> None:
+    place = machine.home / "run" / "weights"
+    place.mkdir(parents=True)
+    (place / "vllm.json").write_text("of another run")
+    assert call(item(), check_mode=True)["found"][KEY]["bytes"]
+    assert [(path.name, path.read_text()) for path in place.iterdir()] == [
+        ("vllm.json", "of another run")
+    ]
+
+
+@pytest.mark.parametrize("status", ["[1]", "7", '{"done": "x"}', '{"done": null, "total": 1}'])
+def test_a_status_that_is_none(call: Call, machine: Machine, status: str) -> None:
+    machine.state, machine.status = "active", status
+    weights = _weights.Weights(machine.run, "vllm", ACCOUNT, ACCOUNT, str(call.cache), [], [])
+    assert weights.report()["done"] == 0
+
+
 def test_a_failure_has_the_words_of_who_fetches(call: Call, hub: Hub) -> None:
     hub.repos["a/b"].gated = True
     done = call(item())
@@ -277,6 +316,17 @@ def test_pruning_is_asked_for_and_foretold(call: Call, hub: Hub) -> None:
     assert call(item(), prune=True)["diff"] == foretold["diff"]
     assert os.listdir(call.cache / "hub") == ["models--a--b"]
     assert not call(item(), prune=True)["changed"]
+
+
+def test_a_branch_that_was_pruned_is_what_the_hub_has_then(call: Call, hub: Hub) -> None:
+    call(item(), item(revision=hub.add("a/b", FILES | {"config.json": b"{ }"}, "v2")))
+    old = hub.repos["a/b"].refs["main"]
+    assert call(item(revision="v2"), prune=True)["missing"] == []
+    call(item(revision="v2"), prune=True)
+    new = hub.add("a/b", FILES | {"config.json": b"{  }"})
+    done = call(item(), item(revision="v2"), prune=True)
+    assert old != new == done["found"][KEY]["commit"]
+    assert not call(item(), item(revision="v2"), prune=True)["changed"]
 
 
 def test_a_shadow_is_foretold_and_made(call: Call, hub: Hub) -> None:

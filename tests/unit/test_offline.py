@@ -91,6 +91,24 @@ def test_a_shadow_is_taken_for_the_snapshot() -> None:
     assert f"{CACHE}/onehop/tokenizers/models--a--b--{COMMIT}" in line(text, "Exec")
 
 
+def test_a_shadow_of_a_bundle_leads_to_the_bundle() -> None:
+    variables = hosts.vllm(vllm_weights_bundles=["/srv/models"])
+    one = found("/srv/models/hub", "a/b", "bundle")
+    shadow = f"/var/cache/vllm/onehop/tokenizers/models--a--b--{COMMIT}"
+    one.update(path=shadow, snapshot=one["path"])
+    text = unit(variables, {"a/b@main:model": one})
+    assert "Volume=/srv/models/hub/models--a--b:/srv/models/hub/models--a--b:ro" in text
+    assert f"{CACHE}/onehop/tokenizers/models--a--b--{COMMIT}" in line(text, "Exec")
+    assert "models--a--b--" not in "".join(
+        item for item in text.splitlines() if item.startswith("Volume=")
+    )
+
+
+def test_what_fetching_said_has_no_control_characters() -> None:
+    said = _offline.failure({"said": ["a/b: the hub names a file \x1b]0;x\x07\x9b2J\u202ex"]})
+    assert said.endswith("a/b: the hub names a file ]0;x2Jx")
+
+
 def test_a_dry_run_does_not_know_every_commit() -> None:
     text = unit(hosts.vllm(), {"a/b@main:model": found("", "a/b", "hub", path=None, commit=None)})
     assert f"{CACHE}/hub/models--a--b/snapshots/(known once it is fetched)" in line(text, "Exec")

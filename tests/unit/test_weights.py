@@ -143,6 +143,13 @@ def test_the_way_of_a_role_and_of_a_model() -> None:
     assert [item["stage"] for item in _weights.union(made["workers"])] == [True]
 
 
+def test_workers_of_several_versions_share_what_the_oldest_knows() -> None:
+    models = {"a": {"model": "a/b"}, "b": {"model": "a/b", "tag": "v0.19.0"}}
+    made = hosts.plan(hosts.vllm(vllm_models=models, vllm_tag="v0.33.0")).hosts["gpu1"]
+    (item,) = _weights.union(made["engines"]["vllm"]["workers"])
+    assert item["tokenizers"] == {"TokenizersBackend": "PreTrainedTokenizerFast"}
+
+
 def test_what_fights_the_cache_is_refused() -> None:
     for settings in ({"download-dir": "/x"}, {"download_dir": "/x"}):
         assert "for the next start too" in complaint(hosts.vllm({"settings": settings}))

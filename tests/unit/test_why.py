@@ -90,12 +90,14 @@ def test_one_that_runs_again_is_explained_by_what_it_said_before(host: Path) -> 
         host, "sglang-b.service", NRestarts="2", InactiveExitTimestamp="Fri 2026-11-20 22:35:44 UTC"
     )
     (host / "journal").write_text("Exception: Capture cuda graph failed: CUDA out of memory.\n")
-    (host / "kernel").write_text("NVRM: Xid (PCI:0000:02:00): 79, GPU has fallen off the bus.\n")
+    (host / "kernel").write_text(
+        "NVRM: Xid \x1b]0;(PCI:0000:02:00): 79, GPU has fallen off the bus.\n"
+    )
     done = why(host, "sglang", "nobody-has-this-name", "sglang-b.service")
     assert done.returncode == 0, done.stderr
     assert "started again 2 times. Likely there is no memory left for CUDA graphs." in done.stdout
     assert "sglang_models.b.settings.mem-fraction-static" in done.stdout
-    assert "The kernel said today:\n    NVRM: Xid" in done.stdout
+    assert "The kernel said today:\n    NVRM: Xid ]0;(PCI" in done.stdout
     asked = (host / "asked").read_text()
     assert "--until=Fri 2026-11-20 22:35:44 UTC" in asked
     assert "_SYSTEMD_USER_UNIT=sglang-b.service" in asked
