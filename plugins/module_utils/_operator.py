@@ -140,7 +140,12 @@ def clear_caches(engine):
     """Remove what the engine's workers compiled; they compile it again when they start."""
     command = ["systemctl"] + engine.scope()
     command += ["show", "--property=Id,ActiveState", "--"] + engine.units
-    out = subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout.decode()
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
+    if done.returncode != 0:
+        raise Mistake(
+            "whether units of %s run cannot be told, and nothing is removed" % engine.name
+        )
+    out = done.stdout.decode()
     blocks = [
         dict(line.partition("=")[::2] for line in block.split("\n"))
         for block in out.strip().split("\n\n")
@@ -154,6 +159,8 @@ def clear_caches(engine):
             % (running[0], engine.name, " ".join(running))
         )
     for path in engine.compiled():
+        if os.path.islink(path):
+            raise Mistake("%s is a link, and is not followed. Remove what it leads to" % path)
         shutil.rmtree(path)
         sys.stdout.write("removed %s\n" % path)
 

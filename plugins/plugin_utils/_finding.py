@@ -26,6 +26,8 @@ SHOWN = 300
 REACH = 150
 """Lines before a match in which its ``near`` is looked for: a traceback and what led to it."""
 SIGNALLED = ("signal", "core-dump")
+WARNED = 40
+"""The most that a row counts on a line that its program calls a warning, or goes on after."""
 
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -44,6 +46,11 @@ _QUIET = re.compile(
     r"|\bserver_args=|\bServerArgs\(|non-default args: |\bNamespace\("  # all settings
     r"|\bobj=\w+ReqInput\(|Received request |prompt: ['\"]|\bDumping (?:input data|scheduler)"
     r"|^usage: |^\s{2,}-{1,2}[a-z][\w-]+[ ,=]"  # help texts
+)
+
+_MILD = re.compile(
+    r"^(?:\([\w ]+(?: \w+=\d+)*\) ?)*WARN(?:ING)?\b| - WARNING - |^\[?W\d{4} "
+    r"|^\d+\.\d+\.\d+\.\d+ W |\b[Rr]etrying\b|\btrying (?:another|next|the next)? ?port\b"
 )
 
 
@@ -94,19 +101,22 @@ def finding(rows: Sequence[Mapping[str, Any]], report: Mapping[str, Any]) -> dic
     overcome.
     """
     best: dict[str, Any] | None = None
+    reached = 0
     lines = tidy(report["journal"])
     for index, line in enumerate(lines):
         if _QUIET.search(line):
             continue
+        warned = _MILD.search(line)
         for row in rows:
-            if best and row["rank"] < best["row"]["rank"]:
+            rank = min(row["rank"], WARNED) if warned else row["rank"]
+            if best and rank < reached:
                 continue
             found = _match(row, line)
             if found and _is_near(row, lines, index):
-                best = {"row": row, "groups": found.groups(""), "line": line}
+                best, reached = {"row": row, "groups": found.groups(""), "line": line}, rank
     for row in rows:
-        if (not best or row["rank"] > best["row"]["rank"]) and _ended_so(row, report):
-            best = {"row": row, "groups": (), "line": ""}
+        if (not best or row["rank"] > reached) and _ended_so(row, report):
+            best, reached = {"row": row, "groups": (), "line": ""}, row["rank"]
     return best
 
 

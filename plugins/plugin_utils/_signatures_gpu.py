@@ -139,7 +139,7 @@ ROWS = (
     Signature(
         id="ecc",
         example="RuntimeError: CUDA error: uncorrectable ECC error encountered",
-        patterns=(r"uncorrectable ECC error",),
+        patterns=(r"uncorrectable ECC error encountered",),
         cause="the GPU's memory has a fault that it cannot correct",
         mend="Reset the GPU or reboot the host (nvidia-smi -q -d ECC,ROW_REMAPPER tells more). Where it "
         "comes back, replace the card, and leave it out of {model}.devices until then.",

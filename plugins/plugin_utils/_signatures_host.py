@@ -257,7 +257,7 @@ ROWS = (
         example="vllm-alpha.service: Main process exited, code=dumped, status=4/ILL",
         patterns=(
             r"(?i)illegal instruction(?! was encountered)",
-            r"\bSIGILL\b|status=4/ILL",
+            r"^(?!.*\bhandlers?\b).*\bSIGILL\b|status=4/ILL",
             r"trap invalid opcode",
             r"(?i)exit ?code:? ?-4\b",
         ),

@@ -198,6 +198,36 @@ def test_words_win_over_the_way_it_ended() -> None:
     assert known is not None and known.id == "port-in-use"
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "(APIServer pid=1) WARNING 11-20 10:00:00 [usage_lib.py:200] Failed to collect usage data: "
+        "Max retries exceeded with url: /",
+        "WARNING: Could not find nvcc, JIT disabled",
+        "2026-11-20 10:00:00 - huggingface_hub.file_download - WARNING - 429 Client Error",
+        "Port 8000 is already in use, trying port 8001",
+        "srv    operator(): HTTP request failed, retrying",
+    ],
+)
+def test_what_an_engine_got_over_is_not_told_of_what_ended_it(line: str) -> None:
+    oom = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 350.00 MiB."
+    for lines in ((line, oom), (oom, line)):
+        known = _diagnoses.diagnosis(VLLM, report(*lines))
+        assert known is not None and known.id == "gpu-memory"
+    known = _diagnoses.diagnosis(VLLM, report(line, result="oom-kill"))
+    assert known is not None and known.id == "host-memory"
+    # Where nothing else tells, it may be the cause all the same.
+    assert _diagnoses.diagnosis(VLLM, report(line)) is not None
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["nvidia-smi: 0 uncorrectable ECC errors", "signal handlers installed: SIGSEGV SIGILL SIGBUS"],
+)
+def test_words_that_are_also_said_of_what_is_well(line: str) -> None:
+    assert _diagnoses.diagnosis(VLLM, report(line)) is None
+
+
 TAIL = f"""\
 (EngineCore_DP0 pid=17374) INFO 09-28 15:47:20 [gpu_model_runner.py:2338] Starting to load model Qwen/Qwen3-8B...
 \x1b[1;36m(EngineCore_DP0 pid=17374)\x1b[0;0m \rLoading safetensors checkpoint shards:   0% Completed | 0/8 [00:00<?, ?it/s]\r\
