@@ -58,6 +58,14 @@ def read(engine: Engine, variables: Mapping[str, Any], problems: Problems) -> di
                 "Write another",
                 variables[f"{role}_{key}"],
             )
+    for image, path in variables[f"{role}_image_archives"].items():
+        if ":" in path:
+            problems.add(
+                f"{role}_image_archives.{image}",
+                "holds a colon, and Podman takes what is behind it for an image's name",
+                "Rename the archive",
+                path,
+            )
     check_image(f"{role}_", None, variables[f"{role}_tag"], variables[f"{role}_digest"], problems)
     return {
         "account": _account(role, variables, problems),

@@ -30,6 +30,10 @@ MISTAKES = [
         "is not an image with its tag or digest. Write one such as",
     ),
     (vllm(vllm_image_archives={f"{VLLM}:v1": "x.tar"}), "x.tar': is not an absolute path"),
+    (
+        vllm(vllm_image_archives={f"{VLLM}:v1": "/srv/x:v1.tar"}),
+        ":v1 = '/srv/x:v1.tar': holds a colon, and Podman takes what is behind it",
+    ),
     (vllm(vllm_registries={"docker.io": {"username": "ann"}}), "docker.io.password: is missing"),
     # The model.
     (vllm({"model": None}), "vllm_models.m.model: is missing"),
