@@ -21,7 +21,7 @@ from ansible_collections.onehop.llm.plugins.plugin_utils._signature import (
 
 _OOM = (
     r"OutOfMemoryError: (?:CUDA|HIP|XPU) out of memory",
-    r"(?:CUDA|HIP) error: out of memory",
+    r"(?:CUDA|HIP)(?: driver)? error: out of memory",
     r"cudaMalloc failed: out of memory",
     r"CUDA_ERROR_OUT_OF_MEMORY",
 )
