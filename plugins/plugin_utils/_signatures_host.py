@@ -350,7 +350,7 @@ ROWS = (
     Signature(
         id="watchdog",
         example="vllm-alpha.service: Watchdog timeout (limit 1min)!",
-        patterns=(r"container is unhealthy|Watchdog timeout \(limit",),
+        patterns=(r"Watchdog timeout \(limit",),
         cause="it did not answer any more, and was ended for it",
         mend="Look what it did then: onehop {role} logs MODEL. Under load, raise "
         "{role}_liveness_timeout or {role}_liveness_retries.",

@@ -546,7 +546,8 @@ CASES = (
     ),
     Case(
         "killed",
-        f"vllm 0.33.0, v1/executor/multiproc_executor.py:381, with SIGKILL's code; {NOT_SEEN}",
+        "vllm 0.33.0, v1/executor/multiproc_executor.py:381; public notes quote it with this code; what "
+        f"stands before it is {NOT_SEEN}",
         "(EngineCore pid=104) ERROR 09-01 10:00:00 [multiproc_executor.py:385] Worker proc VllmWorker-0 "
         "died unexpectedly (exit code: -9), shutting down executor.",
     ),
@@ -713,7 +714,8 @@ CASES = (
     ),
     Case(
         "peer-access",
-        "NVIDIA/nccl#1838; SGLang's --enable-p2p-check is for these words",
+        "vLLM's page of troubleshooting, which points to NVIDIA/nccl#1838; SGLang's pages name "
+        "--enable-p2p-check for these words",
         "transport/shm.cc:590 NCCL WARN Cuda failure 217 'peer access is not supported between these two "
         "devices'",
         SGLANG,
