@@ -109,7 +109,7 @@ options:
             type: str
             required: true
       pythons:
-        description: Interpreters to run the router with.
+        description: Interpreters to run the router with, or to fetch weights with.
         type: list
         elements: dict
         default: []
@@ -117,6 +117,25 @@ options:
           path:
             description: The interpreter; the newest that is found unless given.
             type: path
+          purpose:
+            description: What wants it, in words.
+            type: str
+          account:
+            description: The account that owns the cache.
+            type: str
+          hub:
+            description: Where the cache has its repositories.
+            type: str
+          bundles:
+            description: Directories with more of them.
+            type: list
+            elements: str
+            default: []
+          items:
+            description: Weights; when all of them are there, no interpreter is wanted.
+            type: list
+            elements: dict
+            default: []
           variable:
             description: The variable that names it.
             type: str

@@ -39,7 +39,14 @@ SPEC = {
     "accounts": _need(name={"type": "str"}, container={"type": "dict"}),
     "devices": _need(device=_TEXT),
     "podman": _need(),
-    "pythons": _need(path={"type": "path"}),
+    "pythons": _need(
+        path={"type": "path"},
+        purpose={"type": "str"},
+        account={"type": "str"},
+        hub={"type": "str"},
+        bundles={"type": "list", "elements": "str", "default": []},
+        items={"type": "list", "elements": "dict", "default": []},
+    ),
     "copies": _need(path=_TEXT),
     "archives": _need(path=_TEXT, image=_TEXT),
     "downloads": _need(

@@ -125,6 +125,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.onehop.llm.plugins.module_utils import (
     _accounts,
+    _as_account,
     _cdi_devices,
     _cdi_plan,
     _cdi_registry,
@@ -144,6 +145,7 @@ from ansible_collections.onehop.llm.plugins.module_utils import (
     _python,
     _reach,
     _subids,
+    _weights,
 )
 from ansible_collections.onehop.llm.plugins.module_utils._systemd import Systemd
 
@@ -209,8 +211,19 @@ def ports(needs, systemd):
 def pythons(needs, run):
     """A sentence for each interpreter that will not do."""
     for need in needs:
+        if need.get("items") and not lacking(need):
+            continue
         if _python.find(run, need["path"]) is None:
-            yield _python.complaint(need["path"])
+            said = _python.complaint(need["path"], need["variable"])
+            yield "%s. %s" % (need["purpose"], said) if need.get("purpose") else said
+
+
+def lacking(need):
+    """Whether weights are not whole on the host."""
+    found = _as_account.as_account(
+        need["account"] or "nobody", _weights.find, need["hub"], need["bundles"], need["items"]
+    )
+    return not all(one["from"] for one in found.values())
 
 
 def copies(needs):

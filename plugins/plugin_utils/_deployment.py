@@ -143,12 +143,19 @@ def _model(
         "environment_files": list(worker["environment_files"]),
         "credentials": _kept(worker),
         "route": _route(plan, host, worker),
-        "weights": [
-            {name: item[name] for name in ("repo", "revision", "stage")}
-            for item in worker.get("weights") or []
-        ],
+        "weights": _weights(worker),
         "files": files,
     }
+
+
+def _weights(worker: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What a worker needs of the hub, once where it needs several files of a repository."""
+    found: list[dict[str, Any]] = []
+    for item in worker.get("weights") or []:
+        one = {name: item[name] for name in ("repo", "revision", "stage")}
+        if one not in found:
+            found.append(one)
+    return found
 
 
 def _command(worker: Mapping[str, Any], native: bool) -> list[str]:

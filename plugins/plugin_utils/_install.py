@@ -63,6 +63,7 @@ def needs(plan: Mapping[str, Any], host: str, roles: list[str] | None) -> Render
     for role, engine in found["engines"].items():
         if (roles is None or role in roles) and engine["workers"]:
             _engine_needs(role, engine, wanted)
+            wanted["pythons"] += _staging_needs(role, engine, found["gpu_host"])
     router = found["router"]
     if roles is None or "router" in roles:
         if router and router["router_enable"]:
@@ -106,6 +107,28 @@ def _engine_needs(role: str, engine: Mapping[str, Any], wanted: Rendered) -> Non
         for device in worker.get("devices") or []:
             need = {"device": device, "variable": f"{worker['variable']}.devices"}
             wanted["devices"].append(need)
+
+
+def _staging_needs(
+    role: str, engine: Mapping[str, Any], gpu_host: Mapping[str, Any] | None
+) -> list[dict[str, Any]]:
+    """The interpreter that fetches weights, for a host that does not have all of them."""
+    items = [
+        item for worker in engine["workers"] for item in worker.get("weights", []) if item["stage"]
+    ]
+    if not items:
+        return []
+    account = engine.get("account")
+    need = {
+        "path": gpu_host["gpu_host_hub_python"] if gpu_host else None,
+        "variable": "gpu_host_hub_python",
+        "purpose": f"{role}_weights: what is not on the host is fetched by a program of ours",
+        "account": account["name"] if account else None,
+        "hub": f"{engine['workers'][0]['weights_dir']}/hub",
+        "bundles": engine["weights"]["bundles"],
+        "items": items,
+    }
+    return [need]
 
 
 def _model_needs(engine: Mapping[str, Any], worker: Mapping[str, Any]) -> list[dict[str, Any]]:

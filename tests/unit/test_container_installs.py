@@ -72,6 +72,17 @@ def test_what_containers_need() -> None:
     assert found["pythons"] == []
 
 
+def test_what_fetches_weights_needs_a_python() -> None:
+    def pythons(more: dict[str, Any]) -> list[dict[str, Any]]:
+        return _install.needs(plan(vllm({}, **more)).data(), "gpu1", ["vllm"])["pythons"]
+
+    (need,) = pythons({"vllm_weights_bundles": ["/srv/b"], "gpu_host_hub_python": "/opt/python"})
+    assert (need["path"], need["variable"]) == ("/opt/python", "gpu_host_hub_python")
+    assert (need["hub"], need["bundles"]) == ("/var/cache/vllm/hub", ["/srv/b"])
+    assert [item["repo"] for item in need["items"]] == ["a/b"]
+    assert pythons({"vllm_weights": "found"}) == []
+
+
 def test_what_a_gateway_needs() -> None:
     keys = {"settings": {"tls-cert-path": "/c", "tls-key-path": "/k"}, "environment_file": "/e"}
     found = needs(gateway(keys), ["sglang"])

@@ -280,6 +280,26 @@ def test_a_python_that_will_not_do() -> None:
     assert "No Python that is new enough" in _python.complaint()
 
 
+def test_a_python_to_fetch_weights_with_is_wanted_where_weights_are_missing(tmp_path: Path) -> None:
+    def none(command: list[str]) -> tuple[int, str, str]:
+        return 1, "", ""
+
+    item = {"key": "k", "repo": "a/b", "revision": "main", "kind": "model", "choose": []}
+    item |= {"optional": False}
+    need = {"path": None, "variable": "gpu_host_hub_python", "purpose": "vllm_weights: is fetched"}
+    need |= {"account": "made-later", "hub": str(tmp_path), "bundles": [], "items": [item]}
+    (said,) = preflight.pythons([need], none)
+    assert said.startswith("vllm_weights: is fetched. No Python that is new enough is on this host")
+    assert said.endswith("or name one in gpu_host_hub_python.")
+    place = tmp_path / "models--a--b"
+    (place / "snapshots" / "c1").mkdir(parents=True)
+    (place / "refs").mkdir()
+    (place / "refs" / "main").write_text("c1")
+    for name in ("config.json", "model.safetensors"):
+        (place / "snapshots" / "c1" / name).write_text("{}")
+    assert list(preflight.pythons([need], none)) == []
+
+
 @needs_root
 def test_a_link(tmp_path: Path) -> None:
     link = _files.Link(str(tmp_path / "wants" / "x"), "../x")

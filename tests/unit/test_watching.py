@@ -42,7 +42,11 @@ def plain(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def looked(outcome: str, *journal: str) -> dict[str, Any]:
-    report = {"outcome": outcome, "state": "activating (start-post)", "result": "exit-code"}
+    report: dict[str, Any] = {
+        "outcome": outcome,
+        "state": "activating (start-post)",
+        "result": "exit-code",
+    }
     report |= {"exit_status": 1, "main_pid": 7, "seconds": 12, "journal": list(journal)}
     return {"reports": {UNIT: report}}
 
