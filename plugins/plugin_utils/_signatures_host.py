@@ -129,7 +129,10 @@ ROWS = (
     Signature(
         id="hub-busy",
         example="huggingface_hub.errors.HfHubHTTPError: 429 Client Error: Too Many Requests for url",
-        patterns=(r"429 Client Error|(?i:HTTPError: .*too many requests)",),
+        patterns=(
+            r"429 Client Error|(?i:HTTPError: .*too many requests)",
+            r"429 Too Many Requests: you have reached your '\w+' rate limit",
+        ),
         cause="the hub takes no more requests from this address for now",
         mend=f"Wait some minutes. With a token the limits are higher: {_TOKEN}.",
     ),
@@ -318,7 +321,7 @@ ROWS = (
     Signature(
         id="user-namespace",
         example='Error: cannot set up namespace using "/usr/bin/newuidmap": exit status 1',
-        patterns=(r"cannot set up namespace using", r"newuidmap: .*(?:not allowed|failed)"),
+        patterns=(r"cannot set ?up namespace using", r"newuidmap: .*(?:not allowed|failed)"),
         cause="the account's container cannot have its own ids",
         mend="Look at /etc/subuid and /etc/subgid, and whether newuidmap is installed and setuid; the next "
         "run of the playbook mends the ranges.",
@@ -326,7 +329,9 @@ ROWS = (
     Signature(
         id="start-timeout",
         example="vllm-alpha.service: start operation timed out. Terminating.",
-        patterns=(r"start(?:-post)? operation timed out\. Terminating",),
+        patterns=(
+            r"[Ss]tart(?:-post)? operation timed out\. (?:Terminating|Aborting|Killing|Stopping)",
+        ),
         cause="it was not ready in time",
         mend="Raise {model}.start_timeout, or {role}_start_timeout, or look what it waits for.",
         rank=GENERIC,
@@ -345,7 +350,7 @@ ROWS = (
     Signature(
         id="watchdog",
         example="vllm-alpha.service: Watchdog timeout (limit 1min)!",
-        patterns=(r"container is unhealthy|Watchdog timeout \(limit",),
+        patterns=(r"Watchdog timeout \(limit",),
         cause="it did not answer any more, and was ended for it",
         mend="Look what it did then: onehop {role} logs MODEL. Under load, raise "
         "{role}_liveness_timeout or {role}_liveness_retries.",

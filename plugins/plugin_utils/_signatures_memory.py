@@ -21,7 +21,7 @@ from ansible_collections.onehop.llm.plugins.plugin_utils._signature import (
 
 _OOM = (
     r"OutOfMemoryError: (?:CUDA|HIP|XPU) out of memory",
-    r"(?:CUDA|HIP) error: out of memory",
+    r"(?:CUDA|HIP)(?: driver)? error: out of memory",
     r"cudaMalloc failed: out of memory",
     r"CUDA_ERROR_OUT_OF_MEMORY",
 )
@@ -249,7 +249,12 @@ ROWS = (
         ),
         cause="the kernel or somebody else killed it, mostly for want of memory",
         mend="Look in the kernel's journal (journalctl -k) for who it was. With the out-of-memory "
-        "killer: more RAM, or less of it for the model.",
+        "killer: more RAM, or less of it for the model. Without: Podman kills without a word what does "
+        "not answer; under load, raise {role}_liveness_timeout or {role}_liveness_retries.",
+        mends={
+            "llama_cpp": "Look in the kernel's journal (journalctl -k) for who it was. With the "
+            "out-of-memory killer: more RAM, or less of it for the model."
+        },
         rank=GENERIC,
         statuses=(137,),
         signals=(9,),

@@ -214,9 +214,16 @@ def _part(words: list[str], part: str) -> list[str]:
     if part == "behind the image":
         return words[image + 1 :]
     values = [words[at + 1] for at in range(image) if words[at] == part]
-    # The role's own come first among the mounts, and among the variables by name.
-    own = [value for value in values if value.startswith(("HF_HOME=", "VLLM_", "/var/cache/vllm:"))]
-    return [value for value in values if value not in own]
+    own = _of_the_role()
+    return [value for value in values if not value.startswith(own)]
+
+
+def _of_the_role() -> tuple[str, ...]:
+    """What variables and mounts of the role's own begin with."""
+    sys.path[:0] = [str(ROOT / ".cache" / "collections")]
+    from ansible_collections.onehop.llm.plugins.plugin_utils._vllm import VLLM
+
+    return (*(f"{name}=" for name in VLLM.environment), "/var/cache/vllm:")
 
 
 def _short(text: str) -> str:

@@ -3,13 +3,16 @@
 """What engines really print when they fail, and when nothing is wrong, with where it comes from.
 
 Messages are quoted as facts from public trackers (``repository#number``) or from the sources of
-the named release. Long tracebacks are cut by lines, never within a line that a signature reads.
+the named release. Long tracebacks are cut by lines, never within a line that a signature reads, and
+what ``journalctl`` or a compose file prints before a message is left out. Where no message was
+found, its source says so (``NOT_SEEN``).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+NOT_SEEN = "written after the program's format, not seen"
 VLLM, SGLANG, LLAMA = "vllm-alpha.service", "sglang-beta.service", "llama-cpp-gamma.service"
 
 
@@ -242,7 +245,7 @@ CASES = (
     ),
     Case(
         "chat-template",
-        "transformers, as vLLM's OpenAI server logs it",
+        "vllm-project/vllm#29849",
         "ValueError: As of transformers v4.44, default chat template is no longer allowed, so you must "
         "provide a chat template if the tokenizer does not define one.",
     ),
@@ -328,11 +331,14 @@ CASES = (
     ),
     Case(
         "weights-memory",
-        "vllm 0.33.0, v1/worker/gpu_model_runner.py:5078",
-        "(EngineCore pid=104) ERROR 05-05 12:36:59 [gpu_model_runner.py:5086] Failed to load model - not "
+        "a public note on Gemma 4 31B and a RTX 5090, April 2026; vllm 0.33.0, "
+        "v1/worker/gpu_model_runner.py:5078",
+        "(EngineCore pid=36704) ERROR 04-07 15:58:28 [gpu_model_runner.py:4818] Failed to load model - not "
         "enough GPU memory. Try lowering --gpu-memory-utilization to free memory for weights, increasing "
-        "--tensor-parallel-size, or using --quantization. (original error: CUDA out of memory.)\n"
-        "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 350.00 MiB.",
+        "--tensor-parallel-size, or using --quantization. See "
+        "https://docs.vllm.ai/en/latest/configuration/conserving_memory/ for more tips. (original error: "
+        "CUDA out of memory. Tried to allocate 112.00 MiB. GPU 0 has a total capacity of 31.36 GiB of which "
+        "53.06 MiB is free. Including non-PyTorch memory, this process has 31.30 GiB memory in use.)",
     ),
     Case(
         "weights-memory-trace",
@@ -399,14 +405,18 @@ CASES = (
     ),
     Case(
         "kv-cache-memory-trace",
-        "sglang 0.5.9, srt/model_executor/model_runner.py: init_memory_pool; frames as it prints them",
-        "[2025-08-06 20:26:20 TP0] Load weight begin. avail mem=78.84 GB\n"
-        '  File "/sgl-workspace/sglang/python/sglang/srt/model_executor/model_runner.py", line 1210, in '
-        "init_memory_pool\n"
-        '  File "/sgl-workspace/sglang/python/sglang/srt/mem_cache/memory_pool.py", line 310, in '
-        "_create_buffers\n"
-        "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity "
-        "of 79.11 GiB",
+        "sgl-project/sglang#12496",
+        '  File "/sgl-workspace/sglang/python/sglang/srt/model_executor/model_runner.py", line 457, in '
+        "initialize\n    self.init_memory_pool(\n"
+        '  File "/sgl-workspace/sglang/python/sglang/srt/model_executor/model_runner.py", line 1740, in '
+        "init_memory_pool\n    self.token_to_kv_pool = MHATokenToKVPool(\n"
+        '  File "/sgl-workspace/sglang/python/sglang/srt/mem_cache/memory_pool.py", line 527, in __init__\n'
+        "    self._create_buffers()\n"
+        '  File "/sgl-workspace/sglang/python/sglang/srt/mem_cache/memory_pool.py", line 600, in '
+        "_create_buffers\n    torch.zeros(\n"
+        "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 32.00 MiB. GPU 0 has a total capacity "
+        "of 23.52 GiB of which 13.00 MiB is free. Including non-PyTorch memory, this process has 23.48 GiB "
+        "memory in use.",
         SGLANG,
         "Lower sglang_models.beta.settings.mem-fraction-static",
     ),
@@ -418,9 +428,18 @@ CASES = (
     ),
     Case(
         "profile-memory",
-        "vllm-project/vllm#31940; frames of vllm 0.11.2",
-        '(EngineCore_DP0 pid=65064) ERROR 01-08 11:19:33 [core.py:866]   File "/x/vllm/v1/engine/core.py", '
-        "line 240, in _initialize_kv_caches\n"
+        "vllm-project/vllm#31940, seen as far as its second frame; the third and the last line are "
+        f"{NOT_SEEN}",
+        '(EngineCore_DP0 pid=65064) ERROR 01-08 11:19:33 [core.py:866]   File "/root/autodl-tmp/data/'
+        'miniconda3/envs/vllm_serve/lib/python3.10/site-packages/vllm/v1/engine/core.py", line 109, in '
+        "__init__\n"
+        "(EngineCore_DP0 pid=65064) ERROR 01-08 11:19:33 [core.py:866]     num_gpu_blocks, num_cpu_blocks, "
+        "kv_cache_config = self._initialize_kv_caches(\n"
+        '(EngineCore_DP0 pid=65064) ERROR 01-08 11:19:33 [core.py:866]   File "/root/autodl-tmp/data/'
+        'miniconda3/envs/vllm_serve/lib/python3.10/site-packages/vllm/v1/engine/core.py", line 240, in '
+        "_initialize_kv_caches\n"
+        "(EngineCore_DP0 pid=65064) ERROR 01-08 11:19:33 [core.py:866]     available_gpu_memory = "
+        "self.model_executor.determine_available_memory()\n"
         '(EngineCore_DP0 pid=65064) ERROR 01-08 11:19:33 [core.py:866]   File "/x/vllm/v1/worker/'
         'gpu_worker.py", line 268, in determine_available_memory\n'
         "(EngineCore_DP0 pid=65064) ERROR 01-08 11:19:33 [core.py:866] torch.OutOfMemoryError: CUDA out of "
@@ -508,22 +527,36 @@ CASES = (
     ),
     Case(
         "gpu-memory",
-        "vllm-project/vllm#15598, the title alone",
+        "vllm-project/vllm#15598, its title",
         "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 MiB. GPU 6 has a total capacity "
         "of 44.53 GiB of which 448.00 KiB is free.",
         says="gpu-memory-utilization",
     ),
     Case(
+        "gpu-memory",
+        "noonghunna/club-3090#60 (vllm 0.20), the end of its traceback",
+        "(EngineCore pid=77) ERROR 05-05 07:35:19 [core.py:1136]     return torch.ops._C.gptq_marlin_repack(\n"
+        "(EngineCore pid=77) ERROR 05-05 07:35:19 [core.py:1136] RuntimeError: CUDA driver error: out of memory",
+    ),
+    Case(
         "host-memory",
-        "systemd, src/core/unit.c",
-        "vllm-alpha.service: A process of this unit has been killed by the OOM killer.",
+        "bennettoxford/openprescribing#5431",
+        "user@1021.service: A process of this unit has been killed by the OOM killer.",
         says="want of memory",
     ),
     Case(
         "killed",
-        "vllm 0.33.0, v1/executor/multiproc_executor.py:381",
+        "vllm 0.33.0, v1/executor/multiproc_executor.py:381; public notes quote it with this code; what "
+        f"stands before it is {NOT_SEEN}",
         "(EngineCore pid=104) ERROR 09-01 10:00:00 [multiproc_executor.py:385] Worker proc VllmWorker-0 "
         "died unexpectedly (exit code: -9), shutting down executor.",
+    ),
+    Case(
+        "killed",
+        "sgl-project/sglang#15235",
+        "[12-16 14:27:08] Rank 0 scheduler is dead. Please check if there are relevant logs.\n"
+        "[12-16 14:27:10] Exit code: -9",
+        SGLANG,
     ),
     Case(
         "killed",
@@ -605,10 +638,10 @@ CASES = (
     ),
     Case(
         "fabric-manager",
-        "PyTorch, c10/cuda/CUDAFunctions.cpp, as quoted in public reports",
-        "UserWarning: CUDA initialization: Unexpected error from cudaGetDeviceCount(). Did you run some cuda "
-        "functions before calling NumCudaDevices() that might have already set an error? Error 802: system "
-        "not yet initialized (Triggered internally at /pytorch/c10/cuda/CUDAFunctions.cpp:109.)",
+        "huggingface/huggingface_hub#4134",
+        "RuntimeError: Unexpected error from cudaGetDeviceCount(). Did you run some cuda functions before "
+        "calling NumCudaDevices() that might have already set an error? Error 802: system not yet "
+        "initialized",
         says="nvidia-fabricmanager",
     ),
     Case(
@@ -681,7 +714,8 @@ CASES = (
     ),
     Case(
         "peer-access",
-        "SGLang, server arguments: the words that --enable-p2p-check is for; NVIDIA/nccl#1838",
+        "vLLM's page of troubleshooting, which points to NVIDIA/nccl#1838; SGLang's pages name "
+        "--enable-p2p-check for these words",
         "transport/shm.cc:590 NCCL WARN Cuda failure 217 'peer access is not supported between these two "
         "devices'",
         SGLANG,
@@ -748,9 +782,16 @@ CASES = (
     ),
     Case(
         "kernel-cache",
-        "the loader's words for an image of another version; path as in vllm-project/vllm#36077",
+        "flashinfer-ai/flashinfer#2010",
+        "OSError: /.cache/flashinfer/90/cached_ops/sampling/sampling.so: invalid ELF header",
+        SGLANG,
+        "onehop sglang clear-caches",
+    ),
+    Case(
+        "kernel-cache",
+        f"the loader's words for an image of another version; {NOT_SEEN} with this path",
         "ImportError: /root/.cache/flashinfer/0.6.4/89/cached_ops/sampling/sampling.so: undefined symbol: "
-        "_ZN3c105ErrorC2ENS_14SourceLocationENSt7__cxx1112basic_stringE",
+        "_ZN5torch3jit17parseSchemaOrNameERKSsb",
         SGLANG,
         "onehop sglang clear-caches",
     ),
@@ -808,11 +849,14 @@ CASES = (
     ),
     Case(
         "gated-refused",
-        "huggingface_hub, as quoted in meta-llama's own instructions",
-        "Cannot access gated repo for url https://huggingface.co/meta-llama/Llama-3.2-3B-Instruct/resolve/"
-        "9213176726f574b556790deb65791e0c5aa438b6/config.json.\n"
-        "Access to model meta-llama/Llama-3.2-3B-Instruct is restricted and you are not in the authorized "
-        "list. Visit https://huggingface.co/meta-llama/Llama-3.2-3B-Instruct to ask for access.",
+        "ariG23498/gemma3-object-detection#5",
+        "Make sure to have access to it at https://huggingface.co/google/gemma-3-4b-pt.\n"
+        "403 Client Error. (Request ID: Root=1-6824e511-0a1d60376d4eefac56a9c456;85e8458c-a7d7-452d-b8fe-"
+        "576bb259b500)\n\n"
+        "Cannot access gated repo for url https://huggingface.co/google/gemma-3-4b-pt/resolve/main/"
+        "config.json.\n"
+        "Access to model google/gemma-3-4b-pt is restricted and you are not in the authorized list. Visit "
+        "https://huggingface.co/google/gemma-3-4b-pt to ask for access.",
         says="Accept the licence",
     ),
     Case(
@@ -866,9 +910,16 @@ CASES = (
     ),
     Case(
         "hub-busy",
-        "huggingface_hub's HfHubHTTPError, requests' words",
-        "huggingface_hub.errors.HfHubHTTPError: 429 Client Error: Too Many Requests for url: "
-        "https://huggingface.co/api/models/Qwen/Qwen3-8B/revision/main",
+        "deepspeedai/DeepSpeed-MII#186",
+        "huggingface_hub.utils._errors.HfHubHTTPError: 429 Client Error: Too Many Requests for url: "
+        "https://huggingface.co/api/models",
+    ),
+    Case(
+        "hub-busy",
+        "huggingface_hub 2.4.0, utils/_http.py: hf_raise_for_status, as public notes of August 2026 quote it",
+        "(Request ID: Root=1-6a875254-0bb52cd14cfc8aeb61737944;ecac8e7a-6975-45dd-bd1f-97ab4c62e2a6)\n\n"
+        "429 Too Many Requests: you have reached your 'api' rate limit.\n"
+        "Retry after 76 seconds (0/1000 requests remaining in current 300s window).",
     ),
     Case(
         "image-missing",
@@ -905,9 +956,20 @@ CASES = (
     ),
     Case(
         "selinux",
-        "Podman, as its troubleshooting guide prints it",
-        "Error: lsetxattr(label=system_u:object_r:container_file_t:s0) /srv/models: operation not permitted",
+        "podman-container-tools/podman#25919",
+        "Error: lsetxattr(label=system_u:object_r:container_file_t:s0:c27,c424) "
+        "/home/barrett/Documents/some_place/some_place: operation not permitted\n"
+        "Error: unable to start container "
+        '"04960032e3428a32ab30481438f5997d089dbf0008668d4bae17c2ac07c16d59": '
+        "lsetxattr(label=system_u:object_r:container_file_t:s0:c27,c424) "
+        "/home/barrett/Documents/some_place/some_place: operation not permitted",
         says="container_config: {SecurityLabelDisable: true}",
+    ),
+    Case(
+        "selinux",
+        "podman-container-tools/podman#21405",
+        "Error: preparing container 0711bab605a0374077dc6feb5b840ee801b39935236836d10b0b57779902c415 for "
+        "attach: lsetxattr /mypwdpath/.cargo: operation not supported",
     ),
     Case(
         "mount-missing",
@@ -917,8 +979,10 @@ CASES = (
     ),
     Case(
         "read-only",
-        "CPython's OSError",
-        "OSError: [Errno 30] Read-only file system: '/models/cache'",
+        "Center-for-AI-Innovation/LLMFlux#124 (vLLM in Apptainer)",
+        "OSError: [Errno 30] Read-only file system: "
+        "'/projects/bfmz/minum/llmflux-data/.cache/flashinfer'",
+        says="/projects/bfmz/minum/llmflux-data/.cache/flashinfer",
     ),
     Case(
         "port-in-use",
@@ -962,13 +1026,19 @@ CASES = (
     ),
     Case(
         "illegal-instruction",
-        "vllm 0.33.0, v1/executor/multiproc_executor.py:381, with SIGILL",
+        f"vllm 0.33.0, v1/executor/multiproc_executor.py:381, with SIGILL's code; {NOT_SEEN}",
         "Worker proc VllmWorker-0 died unexpectedly (exit code: -4), shutting down executor.",
     ),
-    Case("crash", "vLLM and PyTorch's handler of signals", "!!!!!!! Segfault encountered !!!!!!!"),
+    Case(
+        "crash",
+        "vllm-project/vllm#44780",
+        '!!!!!!! Segfault encountered !!!!!!!\n  File "<unknown>", line 0, in cuMemcpyBatchAsync',
+    ),
+    Case("crash", "vllm-project/vllm#6252", "Fatal Python error: Segmentation fault"),
     Case(
         "scheduler-hangs",
-        "sglang 0.5.23, srt/utils/watchdog.py:154",
+        "sglang 0.5.23, srt/utils/watchdog.py:154; sglang's own skill on hangs and tests quote it; the time "
+        f"is {NOT_SEEN}",
         "[2026-02-01 10:00:00 TP0] Scheduler watchdog timeout (self.watchdog_timeout=300, self.soft=False)\n"
         "[2026-02-01 10:00:05] Received sigquit from a child process. It usually means the child failed.",
         SGLANG,
@@ -984,64 +1054,114 @@ CASES = (
     ),
     Case(
         "ids-too-few",
-        "containers/storage, as Podman prints it",
-        "Error: copying system image from manifest list: writing blob: adding layer: processing tar file: "
-        "potentially insufficient UIDs or GIDs available in user namespace (requested 0:42 for /etc/gshadow): "
-        "Check /etc/subuid and /etc/subgid if configured locally: lchown /etc/gshadow: invalid argument",
+        "podman-container-tools/podman#22092",
+        "Error: copying system image from manifest list: writing blob: adding layer with blob "
+        '"sha256:55c239a204a015f673c4ded573a854b404bc9f90c021aec4b8d321aaea3e151f": processing tar '
+        "file(potentially insufficient UIDs or GIDs available in user namespace (requested 172761424:0 for "
+        '/opt/app): Check /etc/subuid and /etc/subgid if configured locally and run "podman system '
+        'migrate": lchown /opt/app: invalid argument): exit status 1',
         says="vllm_subuid_count",
     ),
     Case(
         "user-namespace",
-        "Podman, pkg/rootless",
+        "podman-container-tools/podman#20336",
+        "running `/usr/bin/newuidmap 16111 0 500 1 1 10000 65536`: newuidmap: open of uid_map failed: "
+        "Permission denied\n"
         'Error: cannot set up namespace using "/usr/bin/newuidmap": exit status 1',
     ),
     Case(
+        "user-namespace",
+        "podman-container-tools/podman#12147 (Podman 3.4)",
+        "Error: cannot setup namespace using newuidmap: exit status 1",
+    ),
+    Case(
         "start-timeout",
-        "systemd, src/core/service.c",
-        "vllm-alpha.service: start-post operation timed out. Terminating.",
+        "the known problems of NixBlitz (ExecStartPost=, systemd 257)",
+        "clightning.service: start-post operation timed out. Terminating.\n"
+        "clightning.service: Control process exited, code=killed, status=15/TERM\n"
+        "clightning.service: Failed with result 'timeout'.",
         says="vllm_models.alpha.start_timeout",
     ),
     Case(
+        "start-timeout",
+        "systemd 239 and older, src/core/service.c: service_dispatch_timer; their other words",
+        "lxd.service: Start-post operation timed out. Stopping.",
+        says="vllm_models.alpha.start_timeout",
+    ),
+    Case(
+        "start-timeout",
+        "systemd 252, /usr/lib/systemd/systemd: '%s operation timed out. Killing.' "
+        f"(TimeoutStartFailureMode=kill); {NOT_SEEN}",
+        "vllm-alpha.service: start operation timed out. Killing.",
+    ),
+    Case(
         "restarted-too-often",
-        "systemd, src/core/job.c and unit.c",
-        "vllm-alpha.service: Start request repeated too quickly.",
+        "akamai/akr#29",
+        "akr.service: Scheduled restart job, restart counter is at 5.\n"
+        "Stopped akr.\n"
+        "akr.service: Start request repeated too quickly.\n"
+        "akr.service: Failed with result 'exit-code'.\n"
+        "Failed to start akr.",
     ),
     Case(
         "watchdog",
-        "systemd, src/core/service.c",
-        "vllm-alpha.service: Watchdog timeout (limit 1min)!",
+        "FRRouting/frr#9778",
+        "room-assistant.service: Watchdog timeout (limit 1min)!\n"
+        "room-assistant.service: Killing process 9998 (node) with signal SIGABRT.\n"
+        "room-assistant.service: Main process exited, code=killed, status=6/ABRT\n"
+        "room-assistant.service: Failed with result 'watchdog'.",
     ),
     Case(
         "working-directory",
-        "systemd, src/core/exec-invoke.c",
-        "vllm-alpha.service: Failed at step CHDIR spawning /usr/bin/podman: No such file or directory",
+        "creativeprojects/resticprofile#552",
+        "resticprofile-backup@profile-laptop.service: Changing to the requested working directory failed: "
+        "No such file or directory\n"
+        "resticprofile-backup@profile-laptop.service: Failed at step CHDIR spawning "
+        "/home/username/bin/resticprofile: No such file or directory",
     ),
     Case(
         "program-missing",
-        "systemd, src/core/exec-invoke.c",
-        "dell-linux-assistant.service: Failed at step EXEC spawning /usr/bin/dell-linux-assistantd: No such "
-        "file or directory",
+        "NixOS/nixpkgs#197982",
+        "podman.service: Failed to locate executable podman: No such file or directory\n"
+        "podman.service: Failed at step EXEC spawning podman: No such file or directory\n"
+        "podman.service: Main process exited, code=exited, status=203/EXEC\n"
+        "podman.service: Failed with result 'exit-code'.",
     ),
     Case(
         "group-missing",
-        "systemd, src/core/exec-invoke.c",
-        "x.service: Failed at step GROUP spawning /usr/bin/podman: No such process",
+        "openhab/openhabian#1422",
+        "habapp.service: Failed to determine group credentials: No such process\n"
+        "habapp.service: Failed at step GROUP spawning /opt/habapp/bin/habapp: No such process\n"
+        "habapp.service: Main process exited, code=exited, status=216/GROUP",
     ),
     Case(
         "user-missing",
-        "systemd, src/core/exec-invoke.c",
-        "x.service: Failed at step USER spawning /usr/bin/podman: No such process",
+        "miniflux/v2#873",
+        "miniflux.service: Failed to determine user credentials: No such process\n"
+        "miniflux.service: Failed at step USER spawning /usr/bin/miniflux: No such process\n"
+        "miniflux.service: Main process exited, code=exited, status=217/USER",
     ),
     Case(
         "sandbox",
-        "systemd, src/core/exec-invoke.c",
-        "x.service: Failed at step NAMESPACE spawning /usr/bin/llama-server: Permission denied",
+        "systemd/systemd#10032",
+        "systemd-hostnamed.service: Failed to set up mount namespacing: Permission denied\n"
+        "systemd-hostnamed.service: Failed at step NAMESPACE spawning "
+        "/usr/lib/systemd/systemd-hostnamed: Permission denied\n"
+        "systemd-hostnamed.service: Main process exited, code=exited, status=226/NAMESPACE",
         LLAMA,
     ),
     Case(
         "credential",
-        "systemd, src/core/exec-credential.c",
-        "x.service: Failed to set up credentials: No such file or directory",
+        "systemd/systemd#33953",
+        "my_test.service: Failed to set up credentials: Protocol error\n"
+        "my_test.service: Failed at step CREDENTIALS spawning /usr/bin/env: Protocol error",
+        LLAMA,
+    ),
+    Case(
+        "credential",
+        "systemd/systemd#34809",
+        "systemd-sysusers.service: Failed to set up credentials: Invalid argument\n"
+        "systemd-sysusers.service: Main process exited, code=exited, status=243/CREDENTIALS",
         LLAMA,
     ),
 )
@@ -1049,16 +1169,17 @@ CASES = (
 HARMLESS = (
     Case(
         None,
-        "sglang 0.5.9: the dump of its settings at every start",
+        f"sglang 0.5.9: the dump of its settings at every start, shortened; {NOT_SEEN} in this form",
         "[2025-08-06 20:26:20] server_args=ServerArgs(model_path='Qwen/Qwen3-8B', mem_fraction_static=0.88, "
         "watchdog_timeout=300, quantization=None, attention_backend='fa3', disable_cuda_graph=False)",
         SGLANG,
     ),
     Case(
         None,
-        "uvicorn's access log, vLLM and SGLang",
-        'INFO:     10.254.17.246:59936 - "POST /v1/chat/completions HTTP/1.1" 401 Unauthorized\n'
-        'INFO:     10.254.17.246:59936 - "POST /v1/chat/completions HTTP/1.1" 429 Too Many Requests',
+        f"uvicorn's access log: vLLM's and a bare one, from public logs; the one of 429 is {NOT_SEEN}",
+        '(APIServer pid=1) INFO:     127.0.0.1:50696 - "POST /v1/chat/completions HTTP/1.1" 401 Unauthorized\n'
+        'INFO:     10.244.0.82:45411 - "POST /v1/chat/completions HTTP/1.1" 401 Unauthorized\n'
+        'INFO:     10.244.0.82:45411 - "POST /v1/chat/completions HTTP/1.1" 429 Too Many Requests',
     ),
     Case(
         None,
@@ -1088,13 +1209,13 @@ HARMLESS = (
     ),
     Case(
         None,
-        "vllm 0.33.0 with requests logged: a prompt that is about failures",
+        f"vllm 0.33.0 with requests logged: a prompt that is about failures; {NOT_SEEN}",
         "INFO 09-01 10:00:00 [logger.py:42] Received request cmpl-1: prompt: 'CUDA error: out of memory. No space "
         "left on device', params: SamplingParams(n=1)",
     ),
     Case(
         None,
-        "sglang with --log-requests: the same",
+        f"sglang with --log-requests: the same; {NOT_SEEN}",
         "[2025-09-01 10:00:00] Receive: obj=GenerateReqInput(text='torch.OutOfMemoryError: CUDA out of memory')",
         SGLANG,
     ),

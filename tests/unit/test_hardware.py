@@ -218,13 +218,14 @@ def test_the_cards_that_a_worker_gets_are_judged() -> None:
     ("variables", "driver", "level", "parts"),
     [
         (of_vllm({}), "580.65.06", None, ()),
+        (of_vllm({}), "580.00", "warn", ("CUDA 13.0, which came with driver 580.65.06",)),
         (
             of_vllm({}),
             "570.86.15",
             "error",
             (
                 "vllm_models.m = docker.io/vllm/vllm-openai:v0.33.0: is built with CUDA 13.0, which "
-                "needs driver 580.65.06 or newer, and GPU 0 (NVIDIA L40S) has 570.86.15.",
+                "needs driver 580.00 or newer, and GPU 0 (NVIDIA L40S) has 570.86.15.",
                 "or set VLLM_ENABLE_CUDA_COMPATIBILITY: '1' on a card for data centres.",
             ),
         ),

@@ -145,7 +145,7 @@ def test_all_is_said_at_once(tmp_path: Path, programs: str, held: int, closed: i
         for line in lines
     ), lines
     assert [line for line in lines if "CUDA" in line] == [
-        f"vllm_models.m = {reference}: is built with CUDA 13.0, which needs driver 580.65.06 or newer, "
+        f"vllm_models.m = {reference}: is built with CUDA 13.0, which needs driver 580.00 or newer, "
         "and GPU 0 (NVIDIA L40S) has 570.86.15. Upgrade the driver, or write a tag for an older CUDA, "
         "or set VLLM_ENABLE_CUDA_COMPATIBILITY: '1' on a card for data centres."
     ]
