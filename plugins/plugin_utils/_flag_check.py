@@ -306,6 +306,8 @@ class Check:
         head = spelling.partition(".")[0] if self.dialect.dotted else spelling
         if self.dialect.underscores and head.startswith("--"):
             head = head.replace("_", "-")
+        if head.startswith("--"):
+            head = f"--{self.dialect.short.get(head[2:], head[2:])}"
         return [found for view in self._views() if (found := view.spelt(head))]
 
     def _word(self, spelling: str, values: list[str]) -> Finding | None:

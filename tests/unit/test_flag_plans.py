@@ -219,6 +219,24 @@ def test_words_of_vllm(settings: dict[str, Any], made: list[str]) -> None:
     assert [word for word in found if word not in managed] == made
 
 
+def test_the_abbreviations_of_sglangs_own_documentation() -> None:
+    """Every version of the table has taken them for the same; they are written in full."""
+    made = words(
+        sglang(
+            {"settings": {"tp": 4}, "extra_args": ["--dp", "2"]},
+            sglang_tag="v0.5.9",
+            sglang_model_settings={"tp-size": 2},
+        ),
+        "sglang",
+    )
+    assert [word for word in made if "tp" in word] == ["--tp-size=4"]
+    table = _flag_table.table("sglang")
+    for version in table.versions:
+        for short, whole in DESCRIPTIONS["sglang"].dialect.short.items():
+            names = [name for name in table.at(version).names() if name.startswith(short)]
+            assert names == [whole]
+
+
 def test_a_part_beside_the_whole_of_all_models() -> None:
     errors, _warnings = said(
         vllm(
