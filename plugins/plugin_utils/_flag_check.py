@@ -382,7 +382,12 @@ def warn_of_guess(
 
 
 def _near(name: str, names: Iterable[str]) -> list[str]:
-    return difflib.get_close_matches(name, list(names), n=_NAMED, cutoff=_NEAR)
+    """Names that look alike, then those that have all its words."""
+    every = list(names)
+    alike = difflib.get_close_matches(name, every, n=_NAMED, cutoff=_NEAR)
+    words = set(name.split("-"))
+    longer = [other for other in every if len(words) > 1 and words <= set(other.split("-"))]
+    return list(dict.fromkeys([*alike, *longer]))[:_NAMED]
 
 
 def _either(names: Sequence[str]) -> str:

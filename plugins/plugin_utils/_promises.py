@@ -72,12 +72,14 @@ class Given:
         value = self.get(which)
         if isinstance(value, bool) or value is None:
             return None
-        found = _HUMAN.match(str(value).strip())
-        if not found:
+        text = str(value).strip()
+        found = _HUMAN.match(text)
+        step = 1000 if found and found[2].islower() else 1024
+        power = _STEPS.index(found[2].lower()) + 1 if found and found[2] else 0
+        try:
+            number = float(found[1] if found else text) * float(step**power)
+        except ValueError:
             return None
-        step = 1000 if found[2].islower() else 1024
-        power = _STEPS.index(found[2].lower()) + 1 if found[2] else 0
-        number = float(found[1]) * float(step**power)
         return number if math.isfinite(number) else None
 
     def whole(self, which: Setting, default: int = 1) -> int:
@@ -138,6 +140,8 @@ class Promises:
     """Bytes of KV cache, which take the share's place once it has started."""
     wants: Callable[[Given], bool] = lambda given: True
     """Whether it is sure to use a device."""
+    sizes: tuple[Setting, ...] = ()
+    """Sizes that are at least 1."""
     placed_by: str = "other devices"
     """What moves it to another device."""
     ports: tuple[Setting, ...] = ()

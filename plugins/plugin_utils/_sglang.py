@@ -139,6 +139,7 @@ SGLANG = Engine(
         layout=layout,
         share=setting("mem-fraction-static"),
         shares=(((0,), 0.88),),
+        sizes=(_TENSOR, _PIPELINE, _DATA, _NODES, _STEP),
         placed_by="other devices, or a base-gpu-id",
         ports=(
             setting("dist-init-addr", "nccl-init-addr"),

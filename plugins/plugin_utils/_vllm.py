@@ -131,6 +131,7 @@ VLLM = Engine(
         layout=layout,
         share=setting("gpu-memory-utilization", "device-memory-utilization"),
         shares=(((0,), 0.9), ((0, 18), 0.92)),
+        sizes=(_TENSOR, _PIPELINE, _CONTEXT, _DATA, _NODES),
         pinned=setting("kv-cache-memory-bytes"),
         ports=(
             setting("master-port"),

@@ -314,6 +314,21 @@ def test_sizes_beyond_all_measure_are_reckoned_with(variables: dict[str, Any]) -
     said(variables)
 
 
+@pytest.mark.parametrize("value", [0, -4, "-1"])
+def test_sizes_of_nothing(value: object) -> None:
+    (error,), dummy = said(vllm({"tensor_parallel_size": value}))
+    assert "settings.tensor-parallel-size" in error
+    assert "is no number of devices, hosts or replicas. Write 1 or more" in error
+    (error,), dummy = said(sglang({"tp": value}))
+    assert "settings.tp-size" in error
+
+
+@pytest.mark.parametrize("value", ["nan", float("inf"), "9e1"])
+def test_shares_that_are_no_number_of_a_share(value: object) -> None:
+    (error,), dummy = said(vllm({"gpu_memory_utilization": value}))
+    assert "is no share of a device's memory" in error
+
+
 def test_a_share_of_hundreds_of_devices_is_too_much() -> None:
     (error,), dummy = said(vllm({"data_parallel_size": 10**12, "devices": CARDS[:2]}))
     assert "ask for 1024 devices, of which 1022 are behind the 2 that it sees" in error

@@ -219,6 +219,12 @@ def test_words_of_vllm(settings: dict[str, Any], made: list[str]) -> None:
     assert [word for word in found if word not in managed] == made
 
 
+def test_a_flag_that_got_a_longer_name() -> None:
+    model = {"settings": {"model": "/srv/a.gguf", "draft-max": 16}}
+    (error,), dummy = said({"llama_cpp_version": "b9409", "llama_cpp_models": {"m": model}})
+    assert "Did you mean spec-draft-n-max, or" in error
+
+
 def test_the_abbreviations_of_sglangs_own_documentation() -> None:
     """Every version of the table has taken them for the same; they are written in full."""
     made = words(
