@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.onehop.llm.plugins.plugin_utils import _flag_values, _flags
+from ansible_collections.onehop.llm.plugins.plugin_utils import _flag_values, _flags, _masks
 from ansible_collections.onehop.llm.plugins.plugin_utils._flag_table import (
     Flag,
     Flags,
@@ -83,7 +83,7 @@ class Check:
                 )
             else:
                 found = self._setting(name, value)
-                shown = (value,) if found and found.known else ()
+                shown = (_masks.deep(value),) if found and found.known else ()
                 self._note(problems, f"{where}.{name}", found, *shown)
 
     def parts(

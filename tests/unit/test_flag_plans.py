@@ -292,3 +292,22 @@ def test_a_version_that_cannot_listen_on_a_socket(monkeypatch: pytest.MonkeyPatc
     ]
     assert said(vllm({"port": 18001}, vllm_tag=f"v{whole.versions[0]}")) == ([], [])
     assert said(vllm(vllm_tag="latest")) == ([], [])
+
+
+def test_no_error_shows_a_secret_in_a_value() -> None:
+    model = {
+        "settings": {"kv-transfer-config": '{"api_key": "hunter2"', "seed": "http://u:hunter2@x"},
+        "container_config": {"PodmanArgs": "-e A_TOKEN=hunter2 -p 8000"},
+        "service_config": {"Environment": "A_SECRET=hunter2\\", "X": ["B_TOKEN=hunter2\n"]},
+    }
+    errors, dummy = said(vllm(model, vllm_tag="v0.20.2"))
+    assert len(errors) == 5
+    assert "hunter2" not in str(errors)
+
+
+@pytest.mark.parametrize("level", ["warn", "off"])
+def test_a_secret_by_an_abbreviation(level: str) -> None:
+    for model in ({"settings": {"api-k": "hunter2"}}, {"extra_args": ["--hf-to=hunter2"]}):
+        (error,), dummy = said(vllm(model | {"flag_check": level}, vllm_tag="v0.20.2"))
+        assert "a secret, which every user of the host could read in the argument list" in error
+        assert "hunter2" not in error
