@@ -219,9 +219,10 @@ class Check:
             )
         near = list(dict.fromkeys([*longer, *_near(plain, self.flags.names())]))[:_NAMED]
         mend = f"Did you mean {_either(near)}" if near else "Remove it"
+        less = "warn" if self.level == "error" and not self.version.guess else "off"
         return Finding(
             f"is not a flag of {self.title} {self.version.name}",
-            f"{mend}, or write flag_check: warn where your own build of the engine knows it",
+            f"{mend}, or write flag_check: {less} where your own build of the engine knows it",
             True,
             False,
         )

@@ -311,3 +311,21 @@ def test_a_secret_by_an_abbreviation(level: str) -> None:
         (error,), dummy = said(vllm(model | {"flag_check": level}, vllm_tag="v0.20.2"))
         assert "a secret, which every user of the host could read in the argument list" in error
         assert "hunter2" not in error
+
+
+def test_a_level_of_compilation_is_no_json() -> None:
+    assert "-O=3" in words(vllm({"settings": {"O": 3}}, vllm_tag="v0.11.0"))
+    (error,), dummy = said(vllm({"settings": {"compilation-config": 3}}, vllm_tag="v0.11.0"))
+    assert "is a number, and this flag takes JSON" in error
+
+
+def test_what_is_only_warned_of_can_be_silenced() -> None:
+    for more in ({"vllm_tag": "v0.20.2", "vllm_flag_check": "warn"}, {"vllm_tag": "latest"}):
+        dummy, (first, *rest) = said(vllm({"settings": {"xyzzy": 3}}, **more))
+        assert "write flag_check: off where your own build" in first, rest
+
+
+def test_a_revision_of_digits_is_not_lost() -> None:
+    made = plan(vllm({"settings": {"revision": 1234567}}, vllm_tag="v0.20.2"))
+    (worker,) = made.hosts["gpu1"]["engines"]["vllm"]["workers"]
+    assert [item["revision"] for item in worker["weights"]] == ["1234567"]
