@@ -57,6 +57,8 @@ def check(host: Mapping[str, Any], problems: Problems) -> None:
     _budget_names.accounts(host, problems)
     _budget_names.ports(host, verdict(host, "ports", problems))
     found = uses(host)
+    every = [worker for group in workers(host).values() for worker in group]
+    _budget_memory.sizes(every, verdict(host, "devices", problems))
     _budget_memory.devices(found, verdict(host, "devices", problems))
     _budget_memory.shares(found, verdict(host, "memory", problems))
 

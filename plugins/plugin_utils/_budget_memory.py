@@ -10,14 +10,16 @@ This plugin util is private to the collection.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.onehop.llm.plugins.plugin_utils import _cards, _wishes
 from ansible_collections.onehop.llm.plugins.plugin_utils._cards import Use
+from ansible_collections.onehop.llm.plugins.plugin_utils._catalogue import DESCRIPTIONS
 from ansible_collections.onehop.llm.plugins.plugin_utils._model_memory import gib
 from ansible_collections.onehop.llm.plugins.plugin_utils._problems import Verdict
+from ansible_collections.onehop.llm.plugins.plugin_utils._promises import Given
 
 Uses = Mapping[str, Sequence[Use]]
 """By role, in the order in which they start."""
@@ -30,6 +32,22 @@ _EXACT = 6
 """Digits to which shares are added up, so that 0.1 and 0.2 and 0.7 are one."""
 
 
+def sizes(workers: Iterable[Mapping[str, Any]], verdict: Verdict) -> None:
+    """Note parallel sizes of nothing."""
+    for worker in workers:
+        promises = DESCRIPTIONS[worker["engine"]].promises
+        given = Given.of(worker)
+        for size in promises.sizes if promises else ():
+            value = given.number(size)
+            if value is not None and value < 1:
+                verdict.cannot(
+                    f"{worker['variable']}.settings.{size.name}",
+                    "is no number of devices, hosts or replicas",
+                    "Write 1 or more",
+                    given.get(size),
+                )
+
+
 def devices(found: Uses, verdict: Verdict) -> None:
     """Note workers that need more cards than they are given, and cards that nobody uses."""
     every = [use for group in found.values() for use in group]
@@ -39,8 +57,8 @@ def devices(found: Uses, verdict: Verdict) -> None:
             count = len(use.cards or ()) + use.missing
             verdict.cannot(
                 f"{use.variable}.devices",
-                f"its parallel sizes ask for {_devices(count)}, of which {use.missing} "
-                f"{'are' if use.missing > 1 else 'is'} behind the {use.seen or 0} that it sees",
+                f"its parallel sizes ask for {_devices(count)}, of which {_are(use.missing)} "
+                f"behind the {use.seen or 0} that it sees",
                 "Give it as many devices, or write smaller sizes",
                 *([use.worker["devices"]] if use.worker.get("devices") else []),
             )
@@ -55,6 +73,10 @@ def devices(found: Uses, verdict: Verdict) -> None:
             )
 
 
+def _are(number: int) -> str:
+    return f"{number} {'are' if number > 1 else 'is'}"
+
+
 def _given(use: Use) -> tuple[str, ...]:
     """The cards that a worker is given by name, where the plan tells which of them it uses."""
     seen = _cards.visible(use.worker)
@@ -66,8 +88,9 @@ def _given(use: Use) -> tuple[str, ...]:
 def shares(found: Uses, verdict: Verdict) -> None:
     """Note cards of which more is promised than there is, or than may be there."""
     for use in (use for group in found.values() for use in group):
-        share = use.share
-        if use.promises.share and share is not None and not 0 < share <= 1:
+        said = use.given.get(use.promises.share) if use.promises.share else None
+        share = said if use.written is None else use.written
+        if said is not None and not 0 < (use.written or 0) <= 1:
             verdict.cannot(
                 _share_variable(use),
                 "is no share of a device's memory",
@@ -241,10 +264,12 @@ def on_host(found: Uses, gpus: Sequence[Mapping[str, Any]], verdict: Verdict) ->
         absent = [card for card in use.cards or () if card.isdigit() and card not in there]
         if use.missing or absent:
             count = len(use.cards or ()) + use.missing
+            behind = use.missing and count <= len(gpus)
             verdict.cannot(
                 use.variable,
                 f"asks for {_devices(count)}"
                 + (f", of which {_cards_of(absent)} is not there" if absent else "")
+                + (f", of which {_are(use.missing)} behind those that it sees" if behind else "")
                 + f", and this host has {_devices(len(gpus))}",
                 "Write smaller parallel sizes, or other devices",
             )
@@ -273,7 +298,10 @@ def _needs(use: Use, facts: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def _rooms(found: Uses, facts: Mapping[str, Any]) -> Iterator[_Room]:
     """What each worker finds on each card, where shares of all memory are taken first."""
-    sizes = {str(gpu["index"]): int(gpu["memory"]) for gpu in facts.get("gpus") or []}
+    # A card that shares the host's memory, as on a DGX Spark, has none that nvidia-smi tells.
+    sizes = {
+        str(gpu["index"]): int(gpu["memory"]) for gpu in facts.get("gpus") or [] if gpu["memory"]
+    }
     for card in _cards.in_order(list(sizes)):
         here = [use for group in found.values() for use in group if card in (use.cards or ())]
         here.sort(key=lambda use: use.promises.of != "all")

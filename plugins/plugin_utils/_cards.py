@@ -14,12 +14,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.onehop.llm.plugins.plugin_utils import _hardware
 from ansible_collections.onehop.llm.plugins.plugin_utils._catalogue import DESCRIPTIONS
 from ansible_collections.onehop.llm.plugins.plugin_utils._promises import Given, Layout, Promises
 
 _NODE = re.compile(r"-?/dev/nvidia([0-9]+)(?::.*)?\Z")
 _RENDER = re.compile(r"-?/dev/dri/(renderD[0-9]+)(?::.*)?\Z")
 _CDI = re.compile(r"[A-Za-z][^/=]*/[A-Za-z][^/=]*=(.+)\Z")
+_NUMBER = re.compile(r"[0-9]{1,9}\Z")
 _CHOSEN = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES")
 
 
@@ -94,7 +96,7 @@ def visible(worker: Mapping[str, Any], gpus: Sequence[Mapping[str, Any]] = ()) -
     if seen is None or chosen is None:
         return seen
     parts = [part.strip() for part in chosen.split(",") if part.strip()]
-    found = [seen.at(int(part)) if part.isdigit() else known.get(part, part) for part in parts]
+    found = [seen.at(int(part)) if _NUMBER.match(part) else known.get(part, part) for part in parts]
     return Visible(tuple(card for card in found if card is not None))
 
 
@@ -110,7 +112,7 @@ def _names(device: str) -> Iterator[str]:
 
 def _order(card: str) -> tuple[int, int, str]:
     """Numbers first, as they count; others as texts."""
-    return (0, int(card), "") if card.isdigit() else (1, 0, card)
+    return (0, int(card), "") if _NUMBER.match(card) else (1, 0, card)
 
 
 def in_order(cards: Sequence[str]) -> list[str]:
@@ -122,7 +124,9 @@ def use(worker: Mapping[str, Any], gpus: Sequence[Mapping[str, Any]] = ()) -> Us
     """What a worker takes of which cards; ``None`` where it takes none."""
     promises = DESCRIPTIONS[worker["engine"]].promises
     seen = visible(worker, gpus)
-    if promises is None or (seen is not None and seen.names == () and worker.get("devices") == []):
+    if promises is None or _hardware.computes_on(worker) == "cpu":
+        return None
+    if seen is not None and seen.names == () and worker.get("devices") == []:
         return None
     given = Given.of(worker)
     layout = promises.layout(given)

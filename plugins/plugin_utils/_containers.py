@@ -18,6 +18,7 @@ from ansible_collections.onehop.llm.plugins.plugin_utils import (
     _container_options,
     _credentials,
     _flag_table,
+    _masks,
 )
 from ansible_collections.onehop.llm.plugins.plugin_utils._engines import Engine, Model
 from ansible_collections.onehop.llm.plugins.plugin_utils._problems import Problems
@@ -219,7 +220,7 @@ def check_sections(where: str, model: Mapping[str, Any], problems: Problems) -> 
                     f"{where}.container_config.{key}",
                     "would have the worker listen for everybody in reach",
                     "Remove it: the router is the way to a worker",
-                    line,
+                    _masks.text(str(line)),
                 )
 
 

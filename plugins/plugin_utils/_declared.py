@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.onehop.llm.plugins.plugin_utils import _schema
+from ansible_collections.onehop.llm.plugins.plugin_utils import _masks, _schema
 from ansible_collections.onehop.llm.plugins.plugin_utils._engines import Container, Engine
 from ansible_collections.onehop.llm.plugins.plugin_utils._flag_check import Check
 from ansible_collections.onehop.llm.plugins.plugin_utils._flags import arguments
@@ -48,7 +48,7 @@ def settings(
     others = {}
     for flag, value in given.items():
         plain = _plain(flag)
-        names = _names(checks, plain)
+        names = _names(engine, checks, plain)
         managed = next((name for name in names if name in engine.managed), None)
         secret = next((name for name in names if name in engine.secret_flags), None)
         if not _SETTING.match(flag):
@@ -67,10 +67,15 @@ def settings(
         check.settings(where, others, problems)
 
 
-def _names(checks: Sequence[Check], plain: str) -> list[str]:
-    """All names of a flag, whatever it is called here."""
-    found = [check.flags.find(plain) for check in checks]
-    return [plain, *(_plain(name) for flag in found if flag for name in flag.flag.names)]
+def _names(engine: Engine, checks: Sequence[Check], plain: str) -> list[str]:
+    """All names of a flag, whatever it is called here, and of secrets that it may be short for."""
+    found = [flag for check in checks if (flag := check.flags.find(plain))]
+    short = engine.dialect.abbreviates and len(plain) >= _SHORTEST and not found
+    return [
+        plain,
+        *(_plain(name) for flag in found for name in flag.flag.names),
+        *(name for name in engine.secret_flags if short and name.startswith(plain)),
+    ]
 
 
 def _arguments(engine: Engine, flag: str, value: Any) -> list[str] | None:
@@ -121,7 +126,7 @@ def extra_args(
         flag = _plain(spelling.lstrip("-"))
         # A short flag is one only where the engine has it.
         short = not word.startswith("--")
-        names = [] if short and not check.flags.spelt(spelling) else _names([check], flag)
+        names = [] if short and not check.flags.spelt(spelling) else _names(engine, [check], flag)
         whole = [name for name in engine.managed if name.startswith(flag) and not short]
         secret = next((name for name in names if name in engine.secret_flags), None)
         managed = next((name for name in names if name in engine.managed), None)
@@ -166,14 +171,17 @@ def section(where: str, given: Mapping[str, Any], problems: Problems) -> None:
             "\n" in line or "\r" in line for line in lines
         ):
             problems.add(
-                f"{where}.{key}", "is no text on one line", "Write a text, or a list of them", value
+                f"{where}.{key}",
+                "is no text on one line",
+                "Write a text, or a list of them",
+                _masks.deep(value),
             )
         elif any(line.endswith("\\") for line in lines):
             problems.add(
                 f"{where}.{key}",
                 "ends in a backslash, which would make the next line a part of it",
                 "Remove it",
-                value,
+                _masks.deep(value),
             )
         elif any(_schema.NO_TEXT.search(line) for line in lines):
             problems.add(

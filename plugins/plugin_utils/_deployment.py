@@ -18,6 +18,8 @@ from ansible_collections.onehop.llm.plugins.plugin_utils import (
     _budget,
     _containers,
     _credentials,
+    _flag_table,
+    _flags,
     _install,
     _masks,
     _offline,
@@ -301,10 +303,16 @@ def _without_secrets(plan: Mapping[str, Any]) -> dict[str, Any]:
 
 def _hidden(worker: Mapping[str, Any]) -> dict[str, Any]:
     sections = [name for name in _containers.SECTIONS if name in worker]
+    engine = DESCRIPTIONS[worker["engine"]]
+    flags = _flag_table.table(engine.flag_table).at(worker["flag_version"])
+
+    def known(name: str) -> bool:
+        return _flags.find(name, engine.dialect, flags) is not None
+
     return {
         **worker,
-        "settings": _masks.values(worker["settings"]),
-        "extra_args": _masks.deep(worker["extra_args"]),
+        "settings": _masks.settings(worker["settings"], known),
+        "extra_args": _masks.words(worker["extra_args"], known),
         "environment": _masks.pairs(worker["environment"]),
         **{name: _masks.values(worker[name]) for name in sections},
     }

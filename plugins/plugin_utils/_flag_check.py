@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.onehop.llm.plugins.plugin_utils import _flag_values, _flags
+from ansible_collections.onehop.llm.plugins.plugin_utils import _flag_values, _flags, _masks
 from ansible_collections.onehop.llm.plugins.plugin_utils._flag_table import (
     Flag,
     Flags,
@@ -83,7 +83,7 @@ class Check:
                 )
             else:
                 found = self._setting(name, value)
-                shown = (value,) if found and found.known else ()
+                shown = (_masks.deep(value),) if found and found.known else ()
                 self._note(problems, f"{where}.{name}", found, *shown)
 
     def parts(
@@ -219,9 +219,10 @@ class Check:
             )
         near = list(dict.fromkeys([*longer, *_near(plain, self.flags.names())]))[:_NAMED]
         mend = f"Did you mean {_either(near)}" if near else "Remove it"
+        less = "warn" if self.level == "error" and not self.version.guess else "off"
         return Finding(
             f"is not a flag of {self.title} {self.version.name}",
-            f"{mend}, or write flag_check: warn where your own build of the engine knows it",
+            f"{mend}, or write flag_check: {less} where your own build of the engine knows it",
             True,
             False,
         )
@@ -306,6 +307,8 @@ class Check:
         head = spelling.partition(".")[0] if self.dialect.dotted else spelling
         if self.dialect.underscores and head.startswith("--"):
             head = head.replace("_", "-")
+        if head.startswith("--"):
+            head = f"--{self.dialect.short.get(head[2:], head[2:])}"
         return [found for view in self._views() if (found := view.spelt(head))]
 
     def _word(self, spelling: str, values: list[str]) -> Finding | None:
@@ -380,7 +383,12 @@ def warn_of_guess(
 
 
 def _near(name: str, names: Iterable[str]) -> list[str]:
-    return difflib.get_close_matches(name, list(names), n=_NAMED, cutoff=_NEAR)
+    """Names that look alike, then those that have all its words."""
+    every = list(names)
+    alike = difflib.get_close_matches(name, every, n=_NAMED, cutoff=_NEAR)
+    words = set(name.split("-"))
+    longer = [other for other in every if len(words) > 1 and words <= set(other.split("-"))]
+    return list(dict.fromkeys([*alike, *longer]))[:_NAMED]
 
 
 def _either(names: Sequence[str]) -> str:

@@ -48,7 +48,9 @@ def check(found: Found, value: Any, dialect: Dialect) -> None:
     elif flag.kind in ("list", "repeat"):
         _several(flag, value, dialect)
     elif flag.kind in ("json", "json_or_str"):
-        _json(flag, value)
+        # vLLM reads -O=3 apart, as a level.
+        if not (isinstance(value, int) and found.spelling in dialect.prefixes):
+            _json(flag, value)
     elif isinstance(value, (list, tuple)):
         if flag.type not in (None, "json"):
             raise Unfit("is a list, and this flag takes one value", _one_of(flag))

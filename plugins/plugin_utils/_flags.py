@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.onehop.llm.plugins.plugin_utils._flag_table import Flag, Flags, Found
@@ -33,7 +33,8 @@ class Dialect:
     ``apart`` are flags that are not. ``abbreviates``: the parser takes the beginning of a flag for the
     flag (argparse). ``dotted``: a part of a JSON value can be a flag of its own, ``--x.key=VALUE``.
     ``underscores``: the parser takes ``_`` in a flag for ``-``. ``prefixes``: words that begin so are
-    read apart from the flags.
+    read apart from the flags. ``short``: abbreviations that the engine's own documentation writes, and
+    the flags that they have stood for in every version.
     """
 
     repeat: bool = False
@@ -44,6 +45,7 @@ class Dialect:
     dotted: bool = False
     underscores: bool = True
     prefixes: tuple[str, ...] = ()
+    short: Mapping[str, str] = field(default_factory=dict)
 
 
 def arguments(
@@ -69,7 +71,7 @@ def find(name: str, dialect: Dialect, flags: Flags | None) -> Found | None:
     """The flag that a setting's name stands for: its own, or the one that it is a part of."""
     if flags is None:
         return None
-    found = flags.find(name)
+    found = flags.find(dialect.short.get(name, name))
     if found is None and part(name, dialect):
         found = flags.find(name.partition(".")[0])
     return found

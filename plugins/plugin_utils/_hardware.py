@@ -68,6 +68,14 @@ def _of_worker(worker: Worker, facts: Mapping[str, Any]) -> Iterator[Finding]:
         yield from _capability(worker, hardware, known, gpus)
 
 
+def computes_on(worker: Worker) -> str | None:
+    """What a worker's image computes on, as far as it tells."""
+    hardware = DESCRIPTIONS[worker["engine"]].hardware
+    if hardware is None or "image" not in worker:
+        return None
+    return accelerator(hardware, *split(worker["image"]))
+
+
 def split(image: str) -> tuple[str, str]:
     """An image's name and its tag; a digest is no tag."""
     name, dummy, tag = image.partition("@")[0].rpartition(":")

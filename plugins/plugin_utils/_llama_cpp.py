@@ -49,7 +49,7 @@ def layout(given: Given) -> Layout:
     """The devices that it names, or all that it sees, of which it takes them as they come."""
     named = given.get(_DEVICE)
     if named is not None:
-        numbers = re.findall(r"[A-Za-z]+([0-9]+)", str(named))
+        numbers = re.findall(r"[A-Za-z]+([0-9]{1,9})", str(named))
         return Layout(tuple(int(number) for number in numbers))
     if given.get(_SPLIT_MODE) == "none":
         return Layout((given.whole(_MAIN, 0),))

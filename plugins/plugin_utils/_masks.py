@@ -11,7 +11,7 @@ This plugin util is private to the collection.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ansible_collections.onehop.llm.plugins.plugin_utils import _credentials
@@ -27,6 +27,8 @@ _ENDS = ("APIKEY", "PASSWD", "PASSWORD", "SECRET", "TOKEN")
 _PLACE = frozenset("DIR DIRECTORY FILE HOME PATH URL".split())
 """Last words of a name that says where something is."""
 _ASSIGNED = re.compile(r"(?<![A-Za-z0-9_])([A-Z][A-Z0-9_]*)=(\"[^\"]*\"|'[^']*'|[^\s\"']+)")
+_MEMBER = re.compile(r"\"([A-Za-z0-9_.-]+)\"(\s*:\s*)\"((?:[^\"\\]|\\.)*)\"")
+"""A member of a JSON object, in a text."""
 _USERINFO = re.compile(r"(?<=://)[^/\s@\"']+@")
 
 
@@ -40,9 +42,7 @@ def is_secret(name: str) -> bool:
 
 def pair(name: str, value: str) -> str:
     """The value of a name, or the mask; a reference to a credential is none itself."""
-    if is_secret(name) and value and not _credentials.any_reference(value):
-        return MASK
-    return text(value)
+    return MASK if _hides(name, value) else text(value)
 
 
 def text(value: str) -> str:
@@ -50,7 +50,15 @@ def text(value: str) -> str:
     hidden = _ASSIGNED.sub(
         lambda found: f"{found.group(1)}={pair(found.group(1), found.group(2))}", value
     )
+    hidden = _MEMBER.sub(
+        lambda found: f'"{found[1]}"{found[2]}"{MASK}"' if _hides(found[1], found[3]) else found[0],
+        hidden,
+    )
     return _USERINFO.sub(f"{MASK}@", hidden)
+
+
+def _hides(name: str, value: str) -> bool:
+    return bool(is_secret(name) and value and not _credentials.any_reference(value))
 
 
 def pairs(values: Mapping[str, str]) -> dict[str, str]:
@@ -63,15 +71,42 @@ def deep(value: Any) -> Any:
     if isinstance(value, str):
         return text(value)
     if isinstance(value, Mapping):
-        return {
-            name: pair(name, item) if isinstance(item, str) else deep(item)
-            for name, item in value.items()
-        }
+        return {name: _member(name, item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [deep(item) for item in value]
     return value
 
 
+def _member(name: str, value: Any) -> Any:
+    """The value of a name in a dictionary: a password may be digits only, a token's id is none."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        last = re.split(r"[^A-Z0-9]+", name.upper())[-1]
+        return MASK if is_secret(name) and (last in _SECRET or last.endswith(_ENDS)) else value
+    return pair(name, value) if isinstance(value, str) else deep(value)
+
+
+def settings(given: Mapping[str, Any], known: Callable[[str], bool]) -> dict[str, Any]:
+    """Settings: those that are ``known`` as flags hold no secret, whatever they are called."""
+    return {
+        name: deep(value) if known(name) else _member(name, value) for name, value in given.items()
+    }
+
+
+def words(given: Iterable[str], known: Callable[[str], bool]) -> list[str]:
+    """Words of a command line, likewise."""
+    shown: list[str] = []
+    name = ""
+    for word in given:
+        if word.startswith("-"):
+            flag, equals, value = word.partition("=")
+            name = "" if known(flag.lstrip("-")) else flag.lstrip("-")
+            shown.append(f"{flag}={pair(name, value)}" if equals and name else text(word))
+        else:
+            shown.append(pair(name, word))
+            name = ""
+    return shown
+
+
 def values(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings, or a section of a unit: their own keys are no names of secrets."""
+    """A section of a unit: its own keys are no names of secrets."""
     return {name: deep(value) for name, value in given.items()}

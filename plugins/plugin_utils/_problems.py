@@ -65,6 +65,7 @@ class Problems:
 
     def _problem(self, variable: str, wrong: str, mend: str, value: tuple[object, ...]) -> Problem:
         shown = show(value[0]) if value else None
+        variable, wrong, mend = (text.replace("\n", "\\n") for text in (variable, wrong, mend))
         return Problem(self.host, variable, wrong.rstrip("."), mend.rstrip("."), shown)
 
 

@@ -8,12 +8,15 @@ This plugin util is private to the collection.
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 GIB = 1024**3
+MOST = 1024
+"""More devices than any host has: larger sizes are taken for it."""
 _HUMAN = re.compile(r"(-?[0-9]+(?:\.[0-9]+)?)([kmgtKMGT]?)\Z")
 _STEPS = "kmgt"
 _VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
@@ -69,17 +72,20 @@ class Given:
         value = self.get(which)
         if isinstance(value, bool) or value is None:
             return None
-        found = _HUMAN.match(str(value).strip())
-        if not found:
+        text = str(value).strip()
+        found = _HUMAN.match(text)
+        step = 1000 if found and found[2].islower() else 1024
+        power = _STEPS.index(found[2].lower()) + 1 if found and found[2] else 0
+        try:
+            number = float(found[1] if found else text) * float(step**power)
+        except ValueError:
             return None
-        step = 1000 if found[2].islower() else 1024
-        power = _STEPS.index(found[2].lower()) + 1 if found[2] else 0
-        return float(found[1]) * float(step**power)
+        return number if math.isfinite(number) else None
 
     def whole(self, which: Setting, default: int = 1) -> int:
-        """A whole number; the default where nothing readable is said."""
+        """A whole number, at most :data:`MOST`; the default where nothing readable is said."""
         value = self.number(which)
-        return default if value is None else int(value)
+        return default if value is None else int(min(value, MOST))
 
     def on(self, which: Setting) -> bool:
         """Whether a flag is set."""
@@ -134,6 +140,8 @@ class Promises:
     """Bytes of KV cache, which take the share's place once it has started."""
     wants: Callable[[Given], bool] = lambda given: True
     """Whether it is sure to use a device."""
+    sizes: tuple[Setting, ...] = ()
+    """Sizes that are at least 1."""
     placed_by: str = "other devices"
     """What moves it to another device."""
     ports: tuple[Setting, ...] = ()

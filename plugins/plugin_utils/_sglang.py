@@ -21,6 +21,7 @@ from ansible_collections.onehop.llm.plugins.plugin_utils._engines import Contain
 from ansible_collections.onehop.llm.plugins.plugin_utils._flags import Dialect
 from ansible_collections.onehop.llm.plugins.plugin_utils._promises import (
     GIB,
+    MOST,
     Given,
     Layout,
     Memory,
@@ -60,6 +61,8 @@ def layout(given: Given) -> Layout:
     stages = max(pipeline // nodes, 1)
     ranks = tensor // max(nodes // max(pipeline, 1), 1)
     replicas = 1 if given.on(_DP_ATTENTION) else given.whole(_DATA)
+    if replicas * stages * ranks > MOST:
+        return Layout(tuple(range(MOST)), tensor, pipeline)
     positions = sorted(
         {
             first + replica * tensor * pipeline * step + stage * ranks + rank * step
@@ -95,6 +98,7 @@ SGLANG = Engine(
         abbreviates=True,
         underscores=False,
         apart=frozenset(("config",)),
+        short={"dp": "dp-size", "tp": "tp-size"},
     ),
     flag_table=ROLE,
     health_path="/health_generate",
@@ -135,6 +139,7 @@ SGLANG = Engine(
         layout=layout,
         share=setting("mem-fraction-static"),
         shares=(((0,), 0.88),),
+        sizes=(_TENSOR, _PIPELINE, _DATA, _NODES, _STEP),
         placed_by="other devices, or a base-gpu-id",
         ports=(
             setting("dist-init-addr", "nccl-init-addr"),

@@ -14,12 +14,15 @@ This plugin util is private to the collection.
 
 from __future__ import annotations
 
+import re
+
 from ansible_collections.onehop.llm.plugins.plugin_utils import _container_options as containers
 from ansible_collections.onehop.llm.plugins.plugin_utils import _engine_options as shared
 from ansible_collections.onehop.llm.plugins.plugin_utils._engines import Container, Engine, Naming
 from ansible_collections.onehop.llm.plugins.plugin_utils._flags import Dialect
 from ansible_collections.onehop.llm.plugins.plugin_utils._promises import (
     GIB,
+    MOST,
     Given,
     Layout,
     Memory,
@@ -56,14 +59,14 @@ def layout(given: Given) -> Layout:
         return Layout(None, tensor, pipeline)
     if named is not None:
         ids = [part.strip() for part in str(named).split(",")]
-        numbers = tuple(int(part) for part in ids if part.isdigit())
+        numbers = tuple(int(part) for part in ids if re.fullmatch("[0-9]{1,9}", part))
         return Layout(numbers if len(numbers) == len(ids) else None, tensor, pipeline)
     replicas = 1 if given.get(_RANK) is not None else given.whole(_DATA)
     nodes = max(given.whole(_NODES), 1)
     if given.get(_DATA_HERE) is not None:
         replicas, nodes = given.whole(_DATA_HERE), 1
     count = tensor * pipeline * given.whole(_CONTEXT) * replicas // nodes
-    return Layout(tuple(range(count)), tensor, pipeline)
+    return Layout(tuple(range(min(count, MOST))), tensor, pipeline)
 
 
 VLLM = Engine(
@@ -128,6 +131,7 @@ VLLM = Engine(
         layout=layout,
         share=setting("gpu-memory-utilization", "device-memory-utilization"),
         shares=(((0,), 0.9), ((0, 18), 0.92)),
+        sizes=(_TENSOR, _PIPELINE, _CONTEXT, _DATA, _NODES),
         pinned=setting("kv-cache-memory-bytes"),
         ports=(
             setting("master-port"),

@@ -191,6 +191,9 @@ def _spelt(settings: Mapping[str, Any], flag: str | None) -> str | None:
 def _take(settings: Mapping[str, Any], flag: str | None) -> str | None:
     name = _spelt(settings, flag)
     value = None if name is None else settings[name]
+    # A revision of digits only is a number for YAML, and a text for the engine.
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return str(value)
     return value if isinstance(value, str) else None
 
 

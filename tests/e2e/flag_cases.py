@@ -95,7 +95,11 @@ def misspelt(name: str, dice: random.Random) -> Iterator[str]:
 def verdict(settings: dict[str, Any]) -> tuple[bool, list[str], list[str]]:
     """Whether a plan takes a model's settings, the words they make, and what it says of them."""
     model = {"model": "a/b", "settings": settings, "credentials": {"k": "/etc/k"}}
-    variables = {"vllm_tag": f"v{VERSION}", "vllm_models": {"m": model}}
+    variables = {
+        "gpu_host_checks": {"devices": "off", "memory": "off"},
+        "vllm_tag": f"v{VERSION}",
+        "vllm_models": {"m": model},
+    }
     plan = _plan.make([_plan.Host("gpu1", variables, list(variables))])
     (worker,) = plan.hosts["gpu1"]["engines"]["vllm"]["workers"]
     return not plan.problems, VLLM.command_line(worker), [str(one) for one in plan.problems]

@@ -52,6 +52,8 @@ def rows(variables: dict[str, Any], known: dict[str, Any] | None) -> list[dict[s
         (vllm({"tp": 2}), facts(2, 16)),
         (sglang({}), facts(1, 24)),
         (vllm({"devices": ["nvidia.com/gpu=GPU-1"]}), facts(2)),
+        # As nvidia-smi tells of a DGX Spark.
+        (vllm({}), facts(gpus=[{"index": 0, "uuid": "GPU-0", "name": "GB10", "memory": None}])),
     ],
 )
 def test_what_fits(variables: dict[str, Any], known: dict[str, Any]) -> None:
@@ -73,7 +75,11 @@ def test_what_fits(variables: dict[str, Any], known: dict[str, Any]) -> None:
             "vllm_models.a: asks for 1 device, of which GPU 3 is not there, and this host has 2 "
             "devices. Write smaller parallel sizes, or other devices.",
         ),
-        (sglang({"base_gpu_id": 4}), facts(4), "asks for 1 device, and this host has 4 devices"),
+        (
+            sglang({"base_gpu_id": 4}),
+            facts(4),
+            "asks for 1 device, of which 1 is behind those that it sees, and this host has 4 devices",
+        ),
         (
             vllm({}),
             facts(1, 16),

@@ -114,6 +114,8 @@ def test_more_than_a_card_has(variables: dict[str, Any], sentence: str) -> None:
         vllm({}, {"devices": CARDS[1:2]}),
         vllm({}, {}, vllm_devices=[]),
         vllm({}, {"environment": {"CUDA_VISIBLE_DEVICES": "1"}}),
+        vllm({}, {}, vllm_image="registry.example.org/vllm/vllm-openai-cpu"),
+        sglang({}, {}, sglang_tag="v0.5.9-xeon"),
         vllm(share(0.5, kv_cache_memory_bytes="2G"), share(0.5, kv_cache_memory_bytes="2G"), share(0.9)),
         vllm(share(0.9, data_parallel_size=2, data_parallel_rank=0), {"device_ids": 1}),
         vllm({"distributed_executor_backend": "ray", "tensor_parallel_size": 16}),
@@ -291,3 +293,42 @@ def test_the_version_of_an_image_by_digest() -> None:
     assert "vllm_models.a (0.9, its default)" in errors[0]
     errors, dummy = said(vllm({}, {}, **digest))
     assert "vllm_models.a (0.92, its default)" in errors[0]
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        vllm({"tensor_parallel_size": "9999t", "data_parallel_size": 10**12}),
+        vllm({"data_parallel_size": 10**12, "environment": {"CUDA_VISIBLE_DEVICES": "-1,²,,x"}}),
+        vllm({"pipeline_parallel_size": "9" * 400, "device_ids": "²"}),
+        vllm({"devices": ["nvidia.com/gpu=²", "nvidia.com/gpu=" + "9" * 5000]}),
+        sglang({"base_gpu_id": 10**14, "dp_size": 10**10, "tp_size": 10**10, "nnodes": -1}),
+        models("llama_cpp", {"ngl": 99, "main_gpu": "9" * 400, "split_mode": "none"}),
+        models("llama_cpp", {"ngl": "9" * 400, "device": "CUDA" + "9" * 5000}),
+    ],
+)  # fmt: skip
+def test_sizes_beyond_all_measure_are_reckoned_with(variables: dict[str, Any]) -> None:
+    """They would be a traceback, or all memory of the controller."""
+    for model in variables.get("llama_cpp_models", {}).values():
+        del model["model"]
+    said(variables)
+
+
+@pytest.mark.parametrize("value", [0, -4, "-1"])
+def test_sizes_of_nothing(value: object) -> None:
+    (error,), dummy = said(vllm({"tensor_parallel_size": value}))
+    assert "settings.tensor-parallel-size" in error
+    assert "is no number of devices, hosts or replicas. Write 1 or more" in error
+    (error,), dummy = said(sglang({"tp": value}))
+    assert "settings.tp-size" in error
+
+
+@pytest.mark.parametrize("value", ["nan", float("inf"), "9e1"])
+def test_shares_that_are_no_number_of_a_share(value: object) -> None:
+    (error,), dummy = said(vllm({"gpu_memory_utilization": value}))
+    assert "is no share of a device's memory" in error
+
+
+def test_a_share_of_hundreds_of_devices_is_too_much() -> None:
+    (error,), dummy = said(vllm({"data_parallel_size": 10**12, "devices": CARDS[:2]}))
+    assert "ask for 1024 devices, of which 1022 are behind the 2 that it sees" in error

@@ -242,7 +242,31 @@ def test_names_of_secrets(name: str, secret: bool) -> None:
         ("{'api-key': 'x'}", "{'api-key': 'x'}"),
         ({"a": {"api_key": "abc", "n": 1}}, {"a": {"api_key": "********", "n": 1}}),
         (["x", {"token": "abc"}, True], ["x", {"token": "********"}, True]),
+        ('{"a": 1, "api_key" : "a\\"bc"}', '{"a": 1, "api_key" : "********"}'),
+        ('{"tokenizer": "abc", "key": "${cred:k}"}', '{"tokenizer": "abc", "key": "${cred:k}"}'),
+        (
+            {"a": {"password": 1234, "eos_token_id": 2}},
+            {"a": {"password": "********", "eos_token_id": 2}},
+        ),
     ],
 )
 def test_texts_without_secrets(value: Any, wanted: Any) -> None:
     assert _masks.deep(value) == wanted
+
+
+def test_unknown_flags_that_are_called_like_a_secret() -> None:
+    model = {
+        "flag_check": "warn",
+        "settings": {
+            "api-token": SECRET,
+            "return-tokens-as-token-ids": True,
+            "long-prefill-token-threshold": 7,
+            "speculative-config": json.dumps({"method": "x", "api_key": SECRET}),
+        },
+        "extra_args": ["--my-token", SECRET, f"--my-secret={SECRET}", "--seed", "3"],
+    }
+    found = deployment_plan({"gpu1": vllm(model, vllm_tag="v0.20.2")})["gpu1"]
+    assert SECRET not in json.dumps(found)
+    command = found["models"][0]["command"]
+    assert "--long-prefill-token-threshold=7" in command
+    assert command[-5:] == ["--my-token", "********", "--my-secret=********", "--seed", "3"]

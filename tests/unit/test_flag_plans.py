@@ -219,6 +219,30 @@ def test_words_of_vllm(settings: dict[str, Any], made: list[str]) -> None:
     assert [word for word in found if word not in managed] == made
 
 
+def test_a_flag_that_got_a_longer_name() -> None:
+    model = {"settings": {"model": "/srv/a.gguf", "draft-max": 16}}
+    (error,), dummy = said({"llama_cpp_version": "b9409", "llama_cpp_models": {"m": model}})
+    assert "Did you mean spec-draft-n-max, or" in error
+
+
+def test_the_abbreviations_of_sglangs_own_documentation() -> None:
+    """Every version of the table has taken them for the same; they are written in full."""
+    made = words(
+        sglang(
+            {"settings": {"tp": 4}, "extra_args": ["--dp", "2"]},
+            sglang_tag="v0.5.9",
+            sglang_model_settings={"tp-size": 2},
+        ),
+        "sglang",
+    )
+    assert [word for word in made if "tp" in word] == ["--tp-size=4"]
+    table = _flag_table.table("sglang")
+    for version in table.versions:
+        for short, whole in DESCRIPTIONS["sglang"].dialect.short.items():
+            names = [name for name in table.at(version).names() if name.startswith(short)]
+            assert names == [whole]
+
+
 def test_a_part_beside_the_whole_of_all_models() -> None:
     errors, _warnings = said(
         vllm(
@@ -268,3 +292,40 @@ def test_a_version_that_cannot_listen_on_a_socket(monkeypatch: pytest.MonkeyPatc
     ]
     assert said(vllm({"port": 18001}, vllm_tag=f"v{whole.versions[0]}")) == ([], [])
     assert said(vllm(vllm_tag="latest")) == ([], [])
+
+
+def test_no_error_shows_a_secret_in_a_value() -> None:
+    model = {
+        "settings": {"kv-transfer-config": '{"api_key": "hunter2"', "seed": "http://u:hunter2@x"},
+        "container_config": {"PodmanArgs": "-e A_TOKEN=hunter2 -p 8000"},
+        "service_config": {"Environment": "A_SECRET=hunter2\\", "X": ["B_TOKEN=hunter2\n"]},
+    }
+    errors, dummy = said(vllm(model, vllm_tag="v0.20.2"))
+    assert len(errors) == 5
+    assert "hunter2" not in str(errors)
+
+
+@pytest.mark.parametrize("level", ["warn", "off"])
+def test_a_secret_by_an_abbreviation(level: str) -> None:
+    for model in ({"settings": {"api-k": "hunter2"}}, {"extra_args": ["--hf-to=hunter2"]}):
+        (error,), dummy = said(vllm(model | {"flag_check": level}, vllm_tag="v0.20.2"))
+        assert "a secret, which every user of the host could read in the argument list" in error
+        assert "hunter2" not in error
+
+
+def test_a_level_of_compilation_is_no_json() -> None:
+    assert "-O=3" in words(vllm({"settings": {"O": 3}}, vllm_tag="v0.11.0"))
+    (error,), dummy = said(vllm({"settings": {"compilation-config": 3}}, vllm_tag="v0.11.0"))
+    assert "is a number, and this flag takes JSON" in error
+
+
+def test_what_is_only_warned_of_can_be_silenced() -> None:
+    for more in ({"vllm_tag": "v0.20.2", "vllm_flag_check": "warn"}, {"vllm_tag": "latest"}):
+        dummy, (first, *rest) = said(vllm({"settings": {"xyzzy": 3}}, **more))
+        assert "write flag_check: off where your own build" in first, rest
+
+
+def test_a_revision_of_digits_is_not_lost() -> None:
+    made = plan(vllm({"settings": {"revision": 1234567}}, vllm_tag="v0.20.2"))
+    (worker,) = made.hosts["gpu1"]["engines"]["vllm"]["workers"]
+    assert [item["revision"] for item in worker["weights"]] == ["1234567"]
