@@ -21,8 +21,16 @@ _TABLE = 4 * 1024 * 1024
 _COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
 """How gzip, bzip2, xz and zstd begin."""
 _NAMES = ("org.opencontainers.image.ref.name", "io.containerd.image.name")
-_DAMAGED = (OSError, tarfile.TarError, EOFError, ValueError)
-_DAMAGED += (AttributeError, KeyError, RecursionError, TypeError)
+_DAMAGED = (
+    OSError,
+    tarfile.TarError,
+    EOFError,
+    ValueError,
+    AttributeError,
+    KeyError,
+    RecursionError,
+    TypeError,
+)
 """What comes of an archive that is cut, or whose tables are not what they should be."""
 _MACHINES = {
     "x86_64": "amd64",

@@ -123,9 +123,8 @@ class Weights(object):
             self.manager.do("stop", [self.unit])
         self.manager.forgive([self.unit])
         _files.File(self._path, request).write()
-        words = ["--property=RuntimeMaxSec=%d" % timeout]
-        words = ["fetch", self._path], ["--unit=" + self.unit] + words
-        status, dummy, err = self._run(environment, token, *words)
+        words = ["--unit=" + self.unit, "--property=RuntimeMaxSec=%d" % timeout]
+        status, dummy, err = self._run(environment, token, ["fetch", self._path], words)
         return "" if status == 0 else err.strip()
 
     def ask(self, request, environment, token):

@@ -284,10 +284,11 @@ def test_a_python_to_fetch_weights_with_is_wanted_where_weights_are_missing(tmp_
     def none(command: list[str]) -> tuple[int, str, str]:
         return 1, "", ""
 
-    item = {"key": "k", "repo": "a/b", "revision": "main", "kind": "model", "choose": []}
-    item |= {"optional": False}
-    need = {"path": None, "variable": "gpu_host_hub_python", "purpose": "vllm_weights: is fetched"}
-    need |= {"account": "made-later", "hub": str(tmp_path), "bundles": [], "items": [item]}
+    item: dict[str, Any] = {"key": "k", "repo": "a/b", "revision": "main", "kind": "model"}
+    item |= {"choose": [], "optional": False}
+    need: dict[str, Any] = {"path": None, "variable": "gpu_host_hub_python"}
+    need |= {"purpose": "vllm_weights: is fetched", "account": "made-later"}
+    need |= {"hub": str(tmp_path), "bundles": [], "items": [item]}
     (said,) = preflight.pythons([need], none)
     assert said.startswith("vllm_weights: is fetched. No Python that is new enough is on this host")
     assert said.endswith("or name one in gpu_host_hub_python.")
