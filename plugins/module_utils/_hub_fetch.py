@@ -349,7 +349,7 @@ def _file(item, name, sibling):
     if (
         not blob
         or not re.match(r"[0-9a-f]{40,64}\Z", blob)
-        or not int(size or 0) >= 0
+        or int(size or 0) < 0
         or size is None
     ):
         raise FetchFailed("%s: the hub does not say how large %s is" % (item["repo"], name))
