@@ -20,6 +20,8 @@ from ansible_collections.onehop.llm.plugins.module_utils._accounts import Accoun
 from ansible_collections.onehop.llm.plugins.module_utils._systemd import Systemd
 
 HOMES = ("/etc/onehop", "/opt/onehop", "/run/onehop", _owned.HOME)
+RUNTIME = ("/run/onehop-edge", "/run/onehop-router")
+"""systemd's to remove with the units, which it was seen not to do after a reload."""
 _KEPT_PARENTS = ("/", "/etc", "/opt", "/run", "/var/cache", "/var/cache/private", "/var/lib")
 _FIRST = ("router", "edge")
 """The owners whose units go first, so that no request meets a worker that is gone."""
@@ -53,6 +55,8 @@ class Removal(object):
             self._accounts(owned)
         self._paths([owned.path for owned in owners] + [_stamp.KEY])
         if not self.check_mode:
+            for path in RUNTIME:
+                shutil.rmtree(path, ignore_errors=True)
             for home in HOMES:
                 remove_empty_below(home)
 
