@@ -346,12 +346,7 @@ def _file(item, name, sibling):
     sha256 = lfs.sha256 if lfs else None
     blob = sha256 or sibling.blob_id
     size = lfs.size if lfs else sibling.size
-    if (
-        not blob
-        or not re.match(r"[0-9a-f]{40,64}\Z", blob)
-        or int(size or 0) < 0
-        or size is None
-    ):
+    if not blob or not re.match(r"[0-9a-f]{40,64}\Z", blob) or int(size or 0) < 0 or size is None:
         raise FetchFailed("%s: the hub does not say how large %s is" % (item["repo"], name))
     return File(name, int(size), sha256, blob)
 
