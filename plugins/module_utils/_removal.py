@@ -21,7 +21,7 @@ from ansible_collections.onehop.llm.plugins.module_utils._systemd import Systemd
 
 HOMES = ("/etc/onehop", "/opt/onehop", "/run/onehop", _owned.HOME)
 RUNTIME = ("/run/onehop-edge", "/run/onehop-router")
-"""systemd's to remove with the units, which it was seen not to do after a reload."""
+"""Parents of what systemd makes for the units; it removes only what is in them (systemd.exec(5))."""
 _KEPT_PARENTS = ("/", "/etc", "/opt", "/run", "/var/cache", "/var/cache/private", "/var/lib")
 _FIRST = ("router", "edge")
 """The owners whose units go first, so that no request meets a worker that is gone."""
