@@ -84,3 +84,28 @@ def test_a_role_is_thin(role: str) -> None:
     tasks = yaml.safe_load((ROOT / "roles" / role / "tasks" / "main.yml").read_text())
     count = sum(len(task.get("block", [task])) for task in tasks)
     assert count <= 10
+
+
+SCENARIOS = sorted(path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml"))
+PLAYBOOK_OF = {
+    "syntax": "converge",
+    "check": "converge",
+    "idempotence": "converge",
+    "side_effect": None,
+}
+"""Steps whose playbook is another step's, or is named behind the step."""
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_every_step_of_a_scenario_has_its_playbook(name: str) -> None:
+    """Molecule looks for a step's playbook when it is there at last, or leaves the step out in silence."""
+    folder = ROOT / "molecule" / name
+    scenario = yaml.safe_load((folder / "molecule.yml").read_text())
+    named = scenario["ansible"].get("playbooks", {})
+    steps = scenario["scenario"]["test_sequence"]
+    for step in steps:
+        verb, *files = step.split()
+        playbook = PLAYBOOK_OF.get(verb, verb)
+        wanted = files or [named.get(playbook, f"{playbook}.yml")]
+        missing = [file for file in wanted if not (folder / file).is_file()]
+        assert not missing, f"{name}: step {step!r} has no {missing}"
