@@ -111,7 +111,7 @@ def test_a_stranger_is_let_alone() -> None:
 
 
 def test_secrets_stand_beside_those_of_the_inventory() -> None:
-    inventory = {
+    inventory: dict[str, Any] = {
         "vllm_registries": {"quay.io": {"username": "q", "password": "1"}},
         "router_credentials": {"alice_key": "/etc/alice", "bob_key": "/etc/bob"},
         "vllm_hub_token": "/etc/token",

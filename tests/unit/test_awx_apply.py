@@ -349,7 +349,7 @@ def test_extra_variables_and_hidden_defaults_are_left_alone(server: Server) -> N
 def test_its_own_client_reads_what_was_applied(server: Server) -> None:
     """awxkit, as the command awx uses it: pages, related objects, surveys, nodes."""
     from awxkit import config
-    from awxkit.api import ApiV2  # type: ignore[attr-defined]
+    from awxkit.api import ApiV2
     from awxkit.api.client import Connection
 
     bring(server, ours())
