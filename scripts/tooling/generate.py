@@ -21,20 +21,20 @@ import yaml
 
 from ansible_collections.onehop.llm.plugins.plugin_utils import (
     _catalogue,
-    _edges,
     _finding,
-    _gpu_host,
-    _router,
     _signature_table,
 )
 from ansible_collections.onehop.llm.plugins.plugin_utils._schema import REQUIRED, TYPES, Option
 from ansible_collections.onehop.llm.plugins.plugin_utils._signature import Signature
 from tooling.flags import pages
+from tooling.llmhop import page as llmhop
+from tooling.variables import ROLES, default
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SPDX = "# SPDX-FileCopyrightText: The OneHop authors\n# SPDX-License-Identifier: GPL-3.0-or-later\n"
 MADE = "# Made by scripts/generate from plugins/plugin_utils; change the table there.\n"
 BEGIN = "<!-- Made by scripts/generate: variables -->"
+BEGIN_LLMHOP = "<!-- Made by scripts/generate from scripts/tooling/llmhop -->"
 END = "<!-- End of what scripts/generate made -->"
 SHORT = {
     "gpu_host": "Have what a host needs once to run models in rootless containers",
@@ -102,11 +102,12 @@ def argument(option: Option) -> dict[str, Any]:
     return spec
 
 
-def readme(path: Path, options: Sequence[Option]) -> str:
-    text = path.read_text() if path.exists() else f"{BEGIN}\n{END}\n"
-    before, dummy, rest = text.partition(BEGIN)
+def within(path: Path, begin: str, lines: Iterator[str]) -> str:
+    """A page whose part between ``begin`` and the end is made, and whose rest is written by hand."""
+    text = path.read_text() if path.exists() else f"{begin}\n{END}\n"
+    before, dummy, rest = text.partition(begin)
     dummy, dummy, after = rest.partition(END)
-    return before + BEGIN + "\n\n" + "\n".join(tables(options)) + "\n" + END + after
+    return before + begin + "\n\n" + "\n".join(lines) + "\n" + END + after
 
 
 def tables(options: Sequence[Option]) -> Iterator[str]:
@@ -131,17 +132,11 @@ def table(options: Sequence[Option]) -> Iterator[str]:
     yield "| --- | --- | --- | --- |"
     for option in options:
         kind = TYPES[option.type].argument
-        default = "required" if option.default is REQUIRED else f"`{literal(option.default)}`"
         doc = re.sub(r"\b[COVM]\(([^()]*(?:\([^()]*\)[^()]*)*)\)", r"`\1`", option.doc)
         if option.choices:
             doc += f" One of {', '.join(f'`{choice}`' for choice in option.choices)}."
-        yield f"| `{option.name}` | {kind} | {default} | {doc.replace('|', chr(92) + '|')} |"
+        yield f"| `{option.name}` | {kind} | {default(option)} | {doc.replace('|', chr(92) + '|')} |"
     yield ""
-
-
-def literal(value: Any) -> str:
-    text: str = yaml.dump(value, default_flow_style=True, width=1000, sort_keys=False)
-    return text.replace("\n...", "").strip()
 
 
 DIAGNOSES = """\
@@ -192,15 +187,16 @@ def entry(row: Signature) -> str:
 
 
 def files() -> dict[Path, str]:
-    roles = {role: engine.options() for role, engine in _catalogue.ENGINES.items()}
-    roles["router"] = (*_router.OPTIONS, *_edges.OPTIONS)
-    roles["gpu_host"] = _gpu_host.OPTIONS
-    made = {ROOT / "docs" / "diagnoses.md": diagnoses()}
-    for role, options in roles.items():
+    moving = ROOT / "docs" / "moving" / "from-llmhop.md"
+    made = {
+        ROOT / "docs" / "diagnoses.md": diagnoses(),
+        moving: within(moving, BEGIN_LLMHOP, llmhop.tables()),
+    }
+    for role, options in ROLES.items():
         home = ROOT / "roles" / role
         made[home / "defaults" / "main.yml"] = defaults(options)
         made[home / "meta" / "argument_specs.yml"] = argument_specs(role, options)
-        made[home / "README.md"] = readme(home / "README.md", options)
+        made[home / "README.md"] = within(home / "README.md", BEGIN, tables(options))
     return made | pages.files()
 
 
