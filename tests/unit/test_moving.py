@@ -66,3 +66,11 @@ def test_what_replaces_llmhop_has_its_models(tmp_path: Path) -> None:
         "embed": ["unix:///run/onehop/vllm-embed/http.sock"],
         "gpt-4o": ["https://api.openai.com"],
     }
+
+
+def test_the_readme_has_an_inventory_of_twenty_lines(tmp_path: Path) -> None:
+    (text,) = pages.inventories(pages.ROOT / "README.md")
+    assert len(text.splitlines()) <= 21, "twenty lines, and the one with the file's name"
+    made = pages.plan(text, tmp_path)
+    assert (made.problems, made.warnings) == ([], [])
+    assert sorted(made.routes) == ["llama-3-8b", "small"]
