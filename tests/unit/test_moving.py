@@ -74,3 +74,20 @@ def test_the_readme_has_an_inventory_of_twenty_lines(tmp_path: Path) -> None:
     made = pages.plan(text, tmp_path)
     assert (made.problems, made.warnings) == ([], [])
     assert sorted(made.routes) == ["llama-3-8b", "small"]
+
+
+def test_what_replaces_a_compose_file_has_its_services(tmp_path: Path) -> None:
+    assert routes("from-docker-compose.md", tmp_path) == {
+        "llama-3-8b": ["unix:///run/onehop/vllm-llama-3-8b/http.sock"],
+        "coder": ["http://127.0.0.1:30000"],
+        "small": ["unix:///run/onehop/llama-cpp-small/http.sock"],
+    }
+
+
+def test_what_replaces_llama_swap_has_its_models(tmp_path: Path) -> None:
+    assert routes("from-llama-swap.md", tmp_path) == {
+        "qwen3-8b": ["unix:///run/onehop/llama-cpp-qwen3-8b/http.sock"],
+        "embed": ["unix:///run/onehop/llama-cpp-embed/http.sock"],
+        "big": ["unix:///run/onehop/vllm-big/http.sock"],
+        "openrouter/z-ai/glm-4.7": ["https://openrouter.ai/api"],
+    }
