@@ -26,6 +26,7 @@ from ansible_collections.onehop.llm.plugins.plugin_utils import (
 )
 from ansible_collections.onehop.llm.plugins.plugin_utils._schema import REQUIRED, TYPES, Option
 from ansible_collections.onehop.llm.plugins.plugin_utils._signature import Signature
+from tooling import runbooks
 from tooling.flags import pages
 from tooling.llmhop import page as llmhop
 from tooling.variables import ROLES, default
@@ -155,6 +156,10 @@ host `onehop ENGINE why MODEL` tells all of it again, at any time. Each points h
 Where several signs meet, the one that tells most wins, and of those the last; what only follows from a failure, such as
 [engine-dead](#engine-dead), is told where nothing else is known. Mends are in the inventory's words; NAME is the model's key.
 Under a sign stands a line as its program prints it.
+
+Called at night? The runbooks go from what you see to what to run and to the mend: [a worker does not start](runbooks/worker.md),
+[GPU and driver](runbooks/gpu.md), [memory](runbooks/memory.md), [NCCL](runbooks/nccl.md), [weights and the hub](runbooks/hub.md),
+[Podman](runbooks/podman.md), [disks](runbooks/disk.md), [the router and its edges](runbooks/router.md).
 """
 
 
@@ -183,6 +188,8 @@ def entry(row: Signature) -> str:
             lines.append("")
         whose = f"{_catalogue.ENGINES[role].title}: " if len(told) > 1 else ""
         lines.append(f"- {whose}{_finding.mend(found, words)}")
+    family = runbooks.family(row.id)
+    lines += ["", f"Runbook: [{family}](runbooks/{family}.md)"]
     return "\n".join(lines) + "\n"
 
 
@@ -192,6 +199,9 @@ def files() -> dict[Path, str]:
         ROOT / "docs" / "diagnoses.md": diagnoses(),
         moving: within(moving, BEGIN_LLMHOP, llmhop.tables()),
     }
+    for name in runbooks.FAMILIES:
+        path = ROOT / "docs" / "runbooks" / f"{name}.md"
+        made[path] = within(path, runbooks.BEGIN, runbooks.table(name))
     for role, options in ROLES.items():
         home = ROOT / "roles" / role
         made[home / "defaults" / "main.yml"] = defaults(options)
