@@ -29,7 +29,7 @@ from ansible_collections.onehop.llm.plugins.plugin_utils._signature import Signa
 from tooling import runbooks
 from tooling.flags import pages
 from tooling.llmhop import page as llmhop
-from tooling.variables import ROLES, default
+from tooling.variables import ROLES, default, example, literal
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SPDX = "# SPDX-FileCopyrightText: The OneHop authors\n# SPDX-License-Identifier: GPL-3.0-or-later\n"
@@ -92,6 +92,10 @@ def argument_specs(role: str, options: Sequence[Option]) -> str:
 
 def argument(option: Option) -> dict[str, Any]:
     spec: dict[str, Any] = {"type": TYPES[option.type].argument, "description": [option.doc]}
+    shown = literal(example(option))
+    # Ansible would fill in a template, and its markup ends at a parenthesis.
+    if len(shown) < 120 and not re.search(r"\{\{|[()]", shown):
+        spec["description"].append(f"For example C({shown}).")
     if option.type == "list":
         spec["elements"] = TYPES[option.elements or "str"].argument
     if option.default is REQUIRED:
@@ -129,14 +133,15 @@ def keys(option: Option, where: str) -> Iterator[str]:
 
 
 def table(options: Sequence[Option]) -> Iterator[str]:
-    yield "| name | type | default | what it is |"
-    yield "| --- | --- | --- | --- |"
+    yield "| name | type | default | what it is | for example |"
+    yield "| --- | --- | --- | --- | --- |"
     for option in options:
         kind = TYPES[option.type].argument
         doc = re.sub(r"\b[COVM]\(([^()]*(?:\([^()]*\)[^()]*)*)\)", r"`\1`", option.doc)
         if option.choices:
             doc += f" One of {', '.join(f'`{choice}`' for choice in option.choices)}."
-        yield f"| `{option.name}` | {kind} | {default(option)} | {doc.replace('|', chr(92) + '|')} |"
+        cells = (f"`{option.name}`", kind, default(option), doc, f"`{literal(example(option))}`")
+        yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
     yield ""
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import yaml
@@ -46,3 +47,24 @@ def literal(value: Any) -> str:
 def default(option: Option) -> str:
     """An option's default for a table."""
     return "required" if option.default is REQUIRED else f"`{literal(option.default)}`"
+
+
+def example(option: Option) -> Any:
+    """An option's example: of a boolean it is what it is not unless given."""
+    if option.type == "bool":
+        return not option.default
+    return option.example
+
+
+def rows() -> Iterator[tuple[str, Option]]:
+    """Every option with the path that leads to it."""
+    for options in ROLES.values():
+        for option in options:
+            yield from _below(option.name, option)
+
+
+def _below(path: str, option: Option) -> Iterator[tuple[str, Option]]:
+    yield path, option
+    inner = f"{path}.{NAME}" if option.type == "map" else path
+    for key in option.keys:
+        yield from _below(f"{inner}.{key.name}", key)

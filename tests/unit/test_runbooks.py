@@ -24,7 +24,11 @@ def test_each_signature_belongs_to_exactly_one_runbook() -> None:
 def test_each_diagnosis_leads_to_its_runbook() -> None:
     text = (DOCS / "diagnoses.md").read_text()
     led = dict(
-        re.findall(r"^### (\S+)$.*?^Runbook: \[\w+\]\(runbooks/(\w+)\.md\)$", text, re.M | re.S)
+        re.findall(
+            r"^### (\S+)$.*?^Runbook: \[\w+\]\(runbooks/(\w+)\.md\)$",
+            text,
+            re.MULTILINE | re.DOTALL,
+        )
     )
     assert led == {row.id: runbooks.family(row.id) for row in _signature_table.SIGNATURES}
     for path in PAGES:
@@ -34,7 +38,7 @@ def test_each_diagnosis_leads_to_its_runbook() -> None:
 def test_each_runbook_says_what_to_see_run_and_mend() -> None:
     assert {path.stem for path in PAGES} == {*runbooks.FAMILIES, "router"}
     for path in PAGES:
-        titles = re.findall(r"^## (.+)$", path.read_text(), re.M)
+        titles = re.findall(r"^## (.+)$", path.read_text(), re.MULTILINE)
         assert titles[:3] == ["What you see", "What to run", "What it means"], path.name
         assert "The mend" in titles, path.name
 
