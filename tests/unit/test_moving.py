@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -91,3 +92,21 @@ def test_what_replaces_llama_swap_has_its_models(tmp_path: Path) -> None:
         "big": ["unix:///run/onehop/vllm-big/http.sock"],
         "openrouter/z-ai/glm-4.7": ["https://openrouter.ai/api"],
     }
+
+
+PAGES = (
+    pages.ROOT / "README.md",
+    *sorted(MOVING.glob("*.md")),
+    *sorted((pages.ROOT / "docs" / "runbooks").glob("*.md")),
+)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_variables_that_a_page_names_are_there(page: Path) -> None:
+    named = re.findall(r"\b(?:vllm|sglang|llama_cpp|router|gpu_host)_[a-z_]+\*?", page.read_text())
+    wrong = [
+        name
+        for name in set(named) - pages.NAMES
+        if not (name.endswith("*") and any(one.startswith(name[:-1]) for one in pages.NAMES))
+    ]
+    assert wrong == []
