@@ -155,6 +155,8 @@ def all_steps() -> list[Step]:
         # With the generators of the hosts' trees, which a first run builds.
         tests_in("tests/quadlet"),
         tests_in("tests/bench"),
+        # With a real llama-server, which is taken out of a host's tree.
+        tests_in("tests/clients"),
         Step("collection", "builds, installs, ships nothing else, and runs from there", collection),
         *(
             Step(f"molecule/{name}", "on throwaway hosts", partial(molecule, name), beside=True)
