@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: The OneHop authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Writes what comes from tables: each role's defaults, argument specs and README from that of variables, the reference
-pages of flags from those of engines, and the runbook from that of signatures.
+pages of flags from those of engines, the runbook from that of signatures, and what AWX has of ours.
 
 ``scripts/generate`` writes the files, ``scripts/generate --check`` says which ones are not what it
 would write.
@@ -27,8 +27,14 @@ from ansible_collections.onehop.llm.plugins.plugin_utils import (
     _router,
     _signature_table,
 )
-from ansible_collections.onehop.llm.plugins.plugin_utils._schema import REQUIRED, TYPES, Option
+from ansible_collections.onehop.llm.plugins.plugin_utils._schema import (
+    REQUIRED,
+    TYPES,
+    Option,
+    plain,
+)
 from ansible_collections.onehop.llm.plugins.plugin_utils._signature import Signature
+from tooling import awx
 from tooling.flags import pages
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -65,11 +71,6 @@ def defaults(options: Sequence[Option]) -> str:
         for option in options
     ]
     return SPDX + MADE + "---\n" + "\n".join(blocks)
-
-
-def plain(doc: str) -> str:
-    """A description without Ansible's markup."""
-    return re.sub(r"\b[COVM]\(([^()]*(?:\([^()]*\)[^()]*)*)\)", r"\1", doc)
 
 
 def argument_specs(role: str, options: Sequence[Option]) -> str:
@@ -201,7 +202,7 @@ def files() -> dict[Path, str]:
         made[home / "defaults" / "main.yml"] = defaults(options)
         made[home / "meta" / "argument_specs.yml"] = argument_specs(role, options)
         made[home / "README.md"] = readme(home / "README.md", options)
-    return made | pages.files()
+    return made | pages.files() | awx.files()
 
 
 def main() -> int:

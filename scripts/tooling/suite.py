@@ -37,6 +37,7 @@ _SHIPPED = re.compile(
     r"""(meta|plugins|roles|playbooks|docs)(/.*)?
     | (MANIFEST|FILES)\.json | README\.md | LICENSE | CHANGELOG\.md | CODE_OF_CONDUCT\.md
     | changelogs | changelogs/changelog\.yaml
+    | extensions | extensions/patterns(/.*)?
     | bindep\.txt | requirements\.txt""",
     re.VERBOSE,
 )
