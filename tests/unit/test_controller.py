@@ -79,7 +79,7 @@ def test_a_wheelhouse_that_can_only_be_read(
     def refuse(*dummy: object) -> int:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(_wheelhouse.os, "open", refuse)
+    monkeypatch.setattr("os.open", refuse)
     place.mkdir()
     assert _wheelhouse.collect(sources, str(tmp_path), target) == str(place)
     lock.write_text("no-such-package-of-onehop==1 --hash=sha256:" + "0" * 64)
