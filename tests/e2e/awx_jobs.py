@@ -58,6 +58,7 @@ class Job:
     limit: str = ""
     diff_mode: bool | None = None
     """These three as asked at launch; otherwise as in the template."""
+    verbosity: int = 0
     answers: dict[str, Any] = field(default_factory=dict)
     """Those of the survey that are not its defaults."""
     extra_vars: dict[str, Any] = field(default_factory=dict)
@@ -151,6 +152,7 @@ def command_line(job: Job, template: dict[str, Any], files: list[Path]) -> str:
     words += ["--diff"] if diff else []
     words += ["--ask-become-pass"] if job.become_password else []
     words += ["-l", job.limit] if job.limit else []
+    words += [f"-{'v' * job.verbosity}"] if job.verbosity else []
     words += [word for path in files for word in ("-e", f"@{path}")]
     return ansible_runner.utils.args2cmdline(*words)
 
