@@ -21,6 +21,7 @@ from ansible_collections.onehop.llm.plugins.module_utils import (
     _look,
     _operator,
     _owned,
+    _systemd,
     _unit_places,
     _user_manager,
 )
@@ -77,7 +78,7 @@ def manager(shown: dict[str, dict[str, Any]], images: str = "") -> Callable[[lis
             "\n".join(
                 f"{key}={value}"
                 for key, value in {
-                    **dict.fromkeys(_look.PROPERTIES, ""),
+                    **dict.fromkeys(_systemd.PROPERTIES, ""),
                     **well,
                     **shown.get(name, {}),
                 }.items()
