@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from standin_controller import FIELDS, PASSWORD, TOKEN, Controller, Server
+from standin_controller import PASSWORD, TOKEN, Server
+from standin_controller_objects import FIELDS, Controller
 
 from ansible_collections.onehop.llm.plugins.module_utils._awx_objects import Objects
 from ansible_collections.onehop.llm.plugins.module_utils._controller_api import Api, ApiError
