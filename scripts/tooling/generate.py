@@ -90,6 +90,18 @@ def argument_specs(role: str, options: Sequence[Option]) -> str:
     return SPDX + MADE + "---\n" + dump(spec)
 
 
+def meta(role: str) -> str:
+    """What Galaxy and ansible-lint want to know of a role; it needs no other."""
+    info = {
+        "author": "The OneHop authors",
+        "description": SHORT[role],
+        "license": "GPL-3.0-or-later",
+        "min_ansible_version": "2.18.0",
+        "standalone": False,
+    }
+    return SPDX + MADE + "---\n" + dump({"galaxy_info": info, "dependencies": []})
+
+
 def argument(option: Option) -> dict[str, Any]:
     spec: dict[str, Any] = {"type": TYPES[option.type].argument, "description": [option.doc]}
     shown = literal(example(option))
@@ -211,6 +223,7 @@ def files() -> dict[Path, str]:
         home = ROOT / "roles" / role
         made[home / "defaults" / "main.yml"] = defaults(options)
         made[home / "meta" / "argument_specs.yml"] = argument_specs(role, options)
+        made[home / "meta" / "main.yml"] = meta(role)
         made[home / "README.md"] = within(home / "README.md", BEGIN, tables(options))
     return made | pages.files() | awx.files()
 
