@@ -141,7 +141,8 @@ OPTIONS: tuple[Option, ...] = (
             Option(
                 "paths",
                 "list",
-                "Paths that the client may ask for, in place of O(router_allowed_paths).",
+                "Paths that the client may ask for, in place of O(router_allowed_paths). C(/metrics) and "
+                "the status page, C(/status), open for no client whose own paths do not name them.",
                 default=None,
                 elements="str",
             ),

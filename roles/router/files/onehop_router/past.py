@@ -36,7 +36,7 @@ class Past:
         self._width = slots + 2
         cells = samples * self._width * 8
         memory = mmap.mmap(-1, cells + NOTE_BYTES)
-        self._cells = memoryview(memory)[:cells].cast("d")
+        self._cells: memoryview[float] = memoryview(memory)[:cells].cast("d")
         self._note = memoryview(memory)[cells:]
 
     @property
@@ -54,16 +54,16 @@ class Past:
         self._cells[start + 1 : start + 2 + count] = memoryview(numbers)
         self._cells[start] = float(sample.tick)
 
-    def after(self, tick: int) -> list[Sample]:
-        """The samples after a tick, oldest first."""
+    def after(self, tick: int, most: int) -> list[Sample]:
+        """The samples after a tick, oldest first, and not more than that."""
         oldest = max(tick, self.newest - self._samples)
-        found = []
-        for start in range(0, len(self._cells), self._width):
-            if self._cells[start] > oldest:
-                count = int(self._cells[start + 1])
-                numbers = list(map(float, self._cells[start + 2 : start + 2 + count]))
-                found.append(Sample(int(self._cells[start]), numbers))
-        return sorted(found)
+        ticks = sorted(int(one) for one in self._cells[:: self._width] if one > oldest)
+        return [self._get(one) for one in ticks[:most]]
+
+    def _get(self, tick: int) -> Sample:
+        start = tick % self._samples * self._width
+        count = int(self._cells[start + 1])
+        return Sample(tick, list(self._cells[start + 2 : start + 2 + count]))
 
     @property
     def note(self) -> bytes:

@@ -25,7 +25,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from .past import Past, Sample
+from .past import SAMPLES, Past, Sample
 
 log = logging.getLogger("onehop_router")
 
@@ -128,10 +128,10 @@ class Shared:
                 self._read_index()
                 self._past.put(Sample(tick, self.totals()))
 
-    def remembered(self, after: int = 0) -> list[Sample]:
-        """The last samples, those after a tick, oldest first."""
+    def remembered(self, after: int = 0, most: int = SAMPLES) -> list[Sample]:
+        """The samples after a tick that there still are, oldest first, and not more than that."""
         with self._locked():
-            return self._past.after(after)
+            return self._past.after(after, most)
 
     @property
     def note(self) -> bytes:

@@ -20,6 +20,7 @@ from .. import __version__
 from ..health import Health
 from ..holding import WaitingRoom
 from ..limits import Limits
+from ..past import SAMPLES
 from ..routing import Table, Target
 from ..shared import Shared
 from ..succession import PREDECESSOR
@@ -30,6 +31,9 @@ from .reloads import last_reload
 from .series import Index, Point, Series
 
 Headers = tuple[tuple[str, str], ...]
+
+# What a process that is new makes of the past, twice a second; a look makes the rest.
+_POINTS_AT_A_TIME = 3
 
 _WORDS = {"up": "ready", "loading": "starting", "down": "down"}
 
@@ -83,6 +87,7 @@ class Board:
         for name, value in self._own().items():
             self._put(name, value)
         self._shared.remember(int(time.monotonic() / self.pace.sample) + 1)
+        self._follow_series(_POINTS_AT_A_TIME)
 
     def show(self, path: str) -> tuple[bytes, Headers]:
         """The page or its data: a body, and its header fields."""
@@ -108,14 +113,11 @@ class Board:
         """Everything as data."""
         table = self._table
         assert table is not None, "follow comes first"
-        self._index.refresh()
         totals = self._shared.totals()
         self._leaving = [
             one for one in self._leaving if self._get(_outstanding(one[1]), totals) > 0
         ]
-        gone = [name for name, dummy in self._leaving if name not in table.routes]
-        names = [*table.routes, *dict.fromkeys(gone)]
-        self._series.refresh(names, self.pace.sample)
+        names = self._follow_series(SAMPLES)
         models = [self._model(name, table, totals) for name in names]
         now = time.time()
         return facts.Status(
@@ -143,6 +145,16 @@ class Board:
             ),
             models=models,
         )
+
+    def _follow_series(self, most: int) -> list[str]:
+        """Make up to so many points that are missing; returns the names of all models."""
+        assert self._table is not None
+        self._index.refresh()
+        routes = self._table.routes
+        gone = [name for name, dummy in self._leaving if name not in routes]
+        names = [*routes, *dict.fromkeys(gone)]
+        self._series.refresh(names, self.pace.sample, most)
+        return names
 
     def _configuration(self, table: Table, totals: list[float]) -> facts.Configuration:
         last = last_reload(self._shared)
@@ -209,15 +221,23 @@ class Board:
 
     def _recent(self, model: str) -> facts.Recent:
         points = self._series.points(model)
-        last = points[-1] if points else None
-        return facts.Recent(*last[1:]) if last is not None else facts.Recent()
+        last = points[-1] if points else Point()
+        return facts.Recent(
+            last.requests_per_minute or 0.0,
+            last.errors_per_minute or 0.0,
+            last.turned_away_per_minute or 0.0,
+            last.input_tokens_per_second or 0.0,
+            last.output_tokens_per_second or 0.0,
+            last.ttft_p50,
+            last.ttft_p95,
+        )
 
     def _history(self, model: str) -> facts.History:
         points = self._series.points(model)
+        columns = dict(zip(Point._fields, map(list, zip(*points, strict=True)), strict=False))
 
         def values(name: str) -> list[float | None]:
-            place = Point._fields.index(name)
-            return [_short(one[place]) if one is not None else None for one in points]
+            return columns.get(name, [])
 
         return facts.History(
             in_flight=values("in_flight"),
@@ -264,10 +284,6 @@ def _outstanding(target: Target) -> str:
 
 def _sum(totals: list[float], slots: list[int]) -> int:
     return round(sum(totals[slot] for slot in slots if 0 < slot < len(totals)))
-
-
-def _short(value: float | None) -> float | None:
-    return round(value, 3) if value is not None else None
 
 
 def _headers(kind: str) -> Headers:

@@ -11,12 +11,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from pathlib import Path
 
 from . import facts
-from .plots import plot
+from .plots import along, plot
 from .words import count, duration, moment, rate, share, span
 
 _HOME = Path(__file__).parent
@@ -28,7 +28,10 @@ _ICON = (
     "cx='8' cy='8' r='6.5' fill='none' stroke='%234775c4' stroke-width='2'/%3E%3Ccircle cx='8' "
     "cy='8' r='3' fill='%234775c4'/%3E%3C/svg%3E"
 )
+Write = Callable[[float | None], str]
+
 _LONGEST_NAME = 80
+_TURNS = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 _SPAN_SECONDS = 600.0
 
 
@@ -54,10 +57,7 @@ POLICY = "; ".join(
 
 def page(status: facts.Status, refresh: float) -> tuple[bytes, str]:
     """The document, and its Content-Security-Policy. `refresh` is in seconds."""
-    places = [1 - (status.time - one) / _SPAN_SECONDS for one in status.times]
-    # The newest is at the edge, though it may be some seconds old.
-    places = [one + 1 - places[-1] for one in places]
-    shown = [max(0.0, one) for one in places]
+    places = along([status.time - one for one in status.times], _SPAN_SECONDS)
     return (
         f"""<!DOCTYPE html>
 <html lang="en" data-refresh="{refresh:g}">
@@ -76,8 +76,8 @@ def page(status: facts.Status, refresh: float) -> tuple[bytes, str]:
 {_head(status)}
 </header>
 <main>
-{_tiles(status.total, shown)}
-{_models(status.models, shown)}
+{_tiles(status.total, places)}
+{_models(status.models, places)}
 {_replicas(status.models)}
 </main>
 </div>
@@ -153,7 +153,7 @@ def _banners(status: facts.Status) -> str:
 # -- all models together
 
 
-def _tiles(total: facts.Total, places: Sequence[float]) -> str:
+def _tiles(total: facts.Total, places: Sequence[str]) -> str:
     recent, history = total.recent, total.history
     waiting = f"{count(total.queued)} queued, {count(total.held)} held"
     tiles = (
@@ -226,24 +226,26 @@ _MODEL_COLUMNS = (
 )
 
 
-def _models(models: Sequence[facts.Model], places: Sequence[float]) -> str:
+def _models(models: Sequence[facts.Model], places: Sequence[str]) -> str:
     rows = "".join(_model(one, places) for one in models)
     return _table("models", "Models", _MODEL_COLUMNS, rows, "There is no model.")
 
 
-def _model(one: facts.Model, places: Sequence[float]) -> str:
+def _model(one: facts.Model, places: Sequence[str]) -> str:
     recent, history = one.recent, one.history
     limit = f"<small> of {count(one.limit)}</small>" if one.limit else ""
     held = f"<small>{count(one.held)} held</small>" if one.held else ""
-    tail = f"<small>95 % {duration(recent.ttft_p95_seconds)}</small>"
+    tail = (
+        f"<small>p95 {duration(recent.ttft_p95_seconds)}</small>" if recent.ttft_p95_seconds else ""
+    )
     cells = (
         _state(one.state, f"model {one.name}") + _up(one),
-        f"<b>{count(one.in_flight)}</b>{limit}",
-        f"<b>{count(one.queued + one.held)}</b>{held}",
-        _with_plot(rate(recent.requests_per_minute), "", "Requests", history.requests_per_minute, places, rate),
-        f'<b class="{"bad" if recent.errors_per_minute else "none"}">{rate(recent.errors_per_minute)}</b>',
-        _with_plot(duration(recent.ttft_p50_seconds), tail, "Time to first token", history.ttft_p50_seconds, places, duration),
-        _with_plot(rate(recent.output_tokens_per_second), "", "Tokens", history.output_tokens_per_second, places, rate),
+        _figure(one.in_flight, count) + limit,
+        _figure(one.queued + one.held, count) + held,
+        _with_plot(_figure(recent.requests_per_minute, rate), "", "Requests", history.requests_per_minute, places, rate),
+        _figure(recent.errors_per_minute, rate, "bad"),
+        _with_plot(_figure(recent.ttft_p50_seconds, duration), tail, "Time to first token", history.ttft_p50_seconds, places, duration),
+        _with_plot(_figure(recent.output_tokens_per_second, rate), "", "Tokens", history.output_tokens_per_second, places, rate),
     )  # fmt: skip
     aliases = ", ".join(map(_name, one.aliases))
     also = f"<small>also {aliases}</small>" if aliases else ""
@@ -266,11 +268,11 @@ def _with_plot(
     more: str,
     name: str,
     values: Sequence[float | None],
-    places: Sequence[float],
-    write: object,
+    places: Sequence[str],
+    write: Write,
 ) -> str:
     return (
-        f'<span class="plotted"><span class="figures"><b>{figure}</b>{more}</span>'
+        f'<span class="plotted"><span class="figures">{figure}{more}</span>'
         f"{_plot(name, values, places, write)}</span>"
     )
 
@@ -290,21 +292,27 @@ _REPLICA_COLUMNS = (
 
 
 def _replicas(models: Sequence[facts.Model]) -> str:
-    rows = "".join(_replica(model, one) for model in models for one in model.replicas)
+    rows = "".join(
+        _replica(model, one, again=number > 0)
+        for model in models
+        for number, one in enumerate(model.replicas)
+    )
     return _table("replicas", "Replicas", _REPLICA_COLUMNS, rows, "There is no replica.")
 
 
-def _replica(model: facts.Model, one: facts.Replica) -> str:
+def _replica(model: facts.Model, one: facts.Replica, *, again: bool) -> str:
     reason = f'<small class="reason">{_name(one.reason)}</small>' if one.reason else ""
     cells = (
         f"<code>{_name(one.address)}</code>",
         _state(one.state, f"replica {one.address} of {model.name}") + reason,
-        f"<b>{count(one.in_flight)}</b>",
+        _figure(one.in_flight, count),
         count(one.weight),
-        f'<span class="{"bad" if one.failures else "none"}">{count(one.failures)}</span>',
+        _figure(one.failures, count, "bad"),
         "checks" if one.checked else "requests",
     )
-    return _row(_name(model.name), cells, _REPLICA_COLUMNS)
+    name = _name(model.name)
+    head = f'<span class="again">{name}</span>' if again else name
+    return _row(head, cells, _REPLICA_COLUMNS)
 
 
 # -- pieces
@@ -340,29 +348,34 @@ def _state(state: str, what: str) -> str:
     )
 
 
+def _figure(number: float | None, write: Write, kind: str = "some") -> str:
+    """A number, quiet where there is nothing to see."""
+    return f'<b class="{kind if number else "none"}">{write(number)}</b>'
+
+
 def _unit(unit: str) -> str:
     return f"<small>{unit}</small>" if unit else ""
 
 
-def _plot(name: str, values: Sequence[float | None], places: Sequence[float], write: object) -> str:
+def _plot(name: str, values: Sequence[float | None], places: Sequence[str], write: Write) -> str:
     known = [one for one in values if one is not None]
-    assert callable(write)
     last = f"now {write(known[-1])}, at most {write(max(known))}" if known else "nothing yet"
     return plot(values, places, f"{name} of the last ten minutes: {last}")
 
 
-def _most(values: Sequence[float | None], write: object) -> str:
+def _most(values: Sequence[float | None], write: Write) -> str:
     most = max((one for one in values if one), default=0.0)
-    assert callable(write)
     return f"max {write(most)}" if most else ""
 
 
 def _text(text: object) -> str:
     """Text that is not ours, for content and attributes. What cannot be seen becomes a sign."""
-    seen = "".join(
-        "\ufffd" if unicodedata.category(one) in ("Cc", "Cs") else one for one in str(text)
-    )
-    return escape(seen)
+    return escape("".join("\ufffd" if _hidden(one) else one for one in str(text)))
+
+
+def _hidden(sign: str) -> bool:
+    """Whether a sign is none, or only turns the direction of others: a name could look like another."""
+    return unicodedata.category(sign) in ("Cc", "Cs") or sign in _TURNS
 
 
 def _name(name: str) -> str:

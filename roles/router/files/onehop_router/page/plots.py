@@ -7,44 +7,50 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-WIDTH = 120
-HEIGHT = 24
+# Whole numbers are written quickly; the page scales them.
+WIDTH = 1200
+HEIGHT = 240
 # Room for the line's own width.
-_EDGE = 2
+_EDGE = 20
 
 
-def plot(values: Sequence[float | None], places: Sequence[float], label: str) -> str:
-    """A plot. `places` are where values stand, from 0 to 1; `label` is for who cannot see it."""
+def plot(values: Sequence[float | None], places: Sequence[str], label: str) -> str:
+    """A plot. `places` are where values stand, as `along` gives them; `label` is for who cannot see."""
     most = max((one for one in values if one), default=0.0)
     lines = []
     areas = []
-    for run in _runs(values, places, most):
-        line = "L".join(f"{x:g} {y:g}" for x, y in run)
+    for run in _runs(values, most) if most else ():
+        points = [f"{places[at]} {y}" for at, y in run]
+        line = "L".join(points)
         # A line without length is drawn as a dot, by its round ends.
         lines.append(f"M{line}" + ("h0" if len(run) == 1 else ""))
-        areas.append(f"M{run[0][0]:g} {HEIGHT}L{line}L{run[-1][0]:g} {HEIGHT}Z")
+        areas.append(f"M{places[run[0][0]]} {HEIGHT}L{line}V{HEIGHT}Z")
     return (
         f'<svg class="plot" role="img" aria-label="{escape(label)}" viewBox="0 0 {WIDTH} {HEIGHT}"'
         f' preserveAspectRatio="none"><path class="area" d="{"".join(areas)}"/>'
-        f'<path class="base" d="M0 {HEIGHT - 0.5:g}H{WIDTH}" vector-effect="non-scaling-stroke"/>'
+        f'<path class="base" d="M0 {HEIGHT}H{WIDTH}" vector-effect="non-scaling-stroke"/>'
         f'<path class="line" d="{"".join(lines)}" vector-effect="non-scaling-stroke"/></svg>'
     )
 
 
-def _runs(
-    values: Sequence[float | None], places: Sequence[float], most: float
-) -> list[list[tuple[float, float]]]:
-    """The points between gaps."""
-    runs: list[list[tuple[float, float]]] = []
+def along(ages: Sequence[float], longest: float) -> list[str]:
+    """Where values of these ages stand, the last one at the right edge; what is older, at the left."""
+    youngest = ages[-1] if ages else 0.0
+    return [str(round(max(0.0, 1 - (one - youngest) / longest) * WIDTH)) for one in ages]
+
+
+def _runs(values: Sequence[float | None], most: float) -> list[list[tuple[int, int]]]:
+    """Between gaps: the number of each value, and its height."""
+    runs: list[list[tuple[int, int]]] = []
     gap = True
-    for value, place in zip(values, places, strict=True):
+    scale = (HEIGHT - 2 * _EDGE) / most
+    low = HEIGHT - _EDGE
+    for at, value in enumerate(values):
         if value is None:
             gap = True
             continue
         if gap:
             runs.append([])
-        gap = False
-        share = value / most if most else 0.0
-        y = HEIGHT - _EDGE - share * (HEIGHT - 2 * _EDGE)
-        runs[-1].append((round(place * WIDTH, 1), round(y, 1)))
+            gap = False
+        runs[-1].append((at, int(low - value * scale)))
     return runs

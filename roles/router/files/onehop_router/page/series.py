@@ -2,14 +2,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Rates and times of the last minutes, made of the samples of the shared numbers.
 
-Each point is about the minute before it. It is made once, when somebody looks; without
-a look nothing is computed.
+Each point is about the minute before it, and is made once in each process.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from functools import reduce
+from operator import add, sub
 from typing import NamedTuple
 
 import msgspec
@@ -45,21 +46,23 @@ class Change(NamedTuple):
             self.turned_away + other.turned_away,
             self.input_tokens + other.input_tokens,
             self.output_tokens + other.output_tokens,
-            tuple(map(sum, zip(self.first_bytes, other.first_bytes, strict=True))),
+            _NO_FIRST_BYTES
+            if self.first_bytes is other.first_bytes is _NO_FIRST_BYTES
+            else tuple(map(add, self.first_bytes, other.first_bytes)),
         )
 
 
 class Point(NamedTuple):
-    """One point of a plot. Times of first bytes are None where there were none."""
+    """One point of a plot, rounded. None is where nothing was, or the model itself was not there."""
 
-    in_flight: float
-    requests_per_minute: float
-    errors_per_minute: float
-    turned_away_per_minute: float
-    input_tokens_per_second: float
-    output_tokens_per_second: float
-    ttft_p50: float | None
-    ttft_p95: float | None
+    in_flight: float | None = None
+    requests_per_minute: float | None = None
+    errors_per_minute: float | None = None
+    turned_away_per_minute: float | None = None
+    input_tokens_per_second: float | None = None
+    output_tokens_per_second: float | None = None
+    ttft_p50: float | None = None
+    ttft_p95: float | None = None
 
 
 _NO_FIRST_BYTES = (0.0,) * (len(BUCKETS) + 1)
@@ -151,65 +154,66 @@ class Series:
     def __init__(self, shared: Shared, index: Index) -> None:
         self._shared = shared
         self._index = index
-        self._points: dict[int, dict[str, Point]] = {}
+        # The last samples, as far back as the next point reaches.
+        self._samples: deque[Sample] = deque(maxlen=WINDOW + 1)
+        self.ticks: deque[int] = deque(maxlen=POINTS)
+        self._points: dict[str, deque[Point]] = {}
 
-    @property
-    def ticks(self) -> list[int]:
-        """The ticks that there are points for, oldest first."""
-        return sorted(self._points)
+    def points(self, model: str) -> deque[Point]:
+        """A model's points, one for each of `ticks`, oldest first."""
+        return self._points.get(model) or deque([Point()] * len(self.ticks))
 
-    def points(self, model: str) -> list[Point | None]:
-        """A model's points, one for each of `ticks`; None where it was not there yet."""
-        return [self._points[tick].get(model) for tick in self.ticks]
+    def refresh(self, models: Iterable[str], seconds: float, most: int = SAMPLES) -> None:
+        """Make points that are missing, up to so many. `seconds` is the time between two ticks."""
+        newest = self._samples[-1].tick if self._samples else 0
+        for new in self._shared.remembered(newest, most):
+            if self._samples:
+                self._make(list(models), new, seconds)
+            self._samples.append(new)
 
-    def refresh(self, models: Iterable[str], seconds: float) -> None:
-        """Make the points that are missing. `seconds` is the time between two ticks."""
-        newest = max(self._points, default=0)
-        samples = self._shared.remembered(newest - WINDOW - 1)
-        names = list(models)
-        for number, new in enumerate(samples):
-            old = next(one for one in samples if one.tick >= new.tick - WINDOW)
-            if new.tick > newest and number:
-                self._points[new.tick] = self._make(names, old, new, seconds)
-        if self._points:
-            last = max(self._points)
-            self._points = {tick: one for tick, one in self._points.items() if tick > last - POINTS}
-
-    def _make(
-        self, models: list[str], old: Sample, new: Sample, seconds: float
-    ) -> dict[str, Point]:
+    def _make(self, models: list[str], new: Sample, seconds: float) -> None:
+        old = next((one for one in self._samples if one.tick >= new.tick - WINDOW), None)
+        # After a time without samples, what was counted then is nobody's.
+        old = old or self._samples[-1]
         passed = (new.tick - old.tick) * seconds
         changes = {name: self._index.model(name).change(old, new, passed) for name in models}
         nothing = Change(passed, 0, 0, 0, 0, 0, 0, _NO_FIRST_BYTES)
         changes[""] = reduce(Change.add, changes.values(), nothing)
-        return {name: _point(one) for name, one in changes.items()}
+        before = self._points
+        self._points = {}
+        for name, change in changes.items():
+            known = before.get(name) or deque([Point()] * len(self.ticks), maxlen=POINTS)
+            known.append(_point(change))
+            self._points[name] = known
+        self.ticks.append(new.tick)
 
 
 def quantile(counts: tuple[float, ...], share: float) -> float | None:
     """A quantile of what was counted by BUCKETS, as Prometheus' histogram_quantile has it."""
-    rank = share * sum(counts)
-    if not rank:
+    if counts is _NO_FIRST_BYTES or not (rank := share * sum(counts)):
         return None
     below = 0.0
     lower = 0.0
     for bound, count in zip(BUCKETS, counts, strict=False):
         if below + count >= rank and count:
-            return lower + (bound - lower) * (rank - below) / count
+            return round(lower + (bound - lower) * (rank - below) / count, 4)
         below += count
         lower = bound
     return lower
 
 
 def _point(change: Change) -> Point:
+    minute = 60 / change.seconds
+    first_bytes = change.first_bytes
     return Point(
         change.in_flight,
-        change.requests * 60 / change.seconds,
-        change.errors * 60 / change.seconds,
-        change.turned_away * 60 / change.seconds,
-        change.input_tokens / change.seconds,
-        change.output_tokens / change.seconds,
-        quantile(change.first_bytes, 0.5),
-        quantile(change.first_bytes, 0.95),
+        round(change.requests * minute, 3),
+        round(change.errors * minute, 3),
+        round(change.turned_away * minute, 3),
+        round(change.input_tokens / change.seconds, 3),
+        round(change.output_tokens / change.seconds, 3),
+        quantile(first_bytes, 0.5),
+        quantile(first_bytes, 0.95),
     )
 
 
@@ -227,5 +231,5 @@ def _histogram(old: Sample, new: Sample, slot: int) -> tuple[float, ...]:
     if not slot or slot >= len(new.totals):
         return _NO_FIRST_BYTES
     now = new.totals[slot : slot + width]
-    before = old.totals[slot : slot + width] or _NO_FIRST_BYTES
-    return tuple(one - two for one, two in zip(now, before, strict=True))
+    before = old.totals[slot : slot + width] or [0.0] * width
+    return _NO_FIRST_BYTES if now == before else tuple(map(sub, now, before))
