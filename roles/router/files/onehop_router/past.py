@@ -9,6 +9,7 @@ process lives. Nothing is locked in here: `shared.Shared` does that.
 from __future__ import annotations
 
 import mmap
+import os
 import struct
 from array import array
 from typing import NamedTuple
@@ -35,7 +36,12 @@ class Past:
         # A tick, how many numbers there are, and the numbers.
         self._width = slots + 2
         cells = samples * self._width * 8
-        memory = mmap.mmap(-1, cells + NOTE_BYTES)
+        fd = os.memfd_create("onehop-router-past")
+        try:
+            os.ftruncate(fd, cells + NOTE_BYTES)
+            memory = mmap.mmap(fd, cells + NOTE_BYTES)
+        finally:
+            os.close(fd)
         self._cells: memoryview[float] = memoryview(memory)[:cells].cast("d")
         self._note = memoryview(memory)[cells:]
 
