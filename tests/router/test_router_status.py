@@ -471,8 +471,10 @@ def test_several_processes_show_one_router_and_one_past(config, systemd):
                         await asyncio.sleep(0.01)
                 await until(lambda: len(children(one.process.pid)) == 3)
                 # What one of them has shown is shown for a second.
-                while not all(one["times"] for one in (told := await seen())):
+                told = await seen()
+                while not all(one["times"] for one in told):
                     await asyncio.sleep(0.2)
+                    told = await seen()
                 for data in told:
                     # Those who came later know what was before them.
                     assert data["times"][0] == pytest.approx(times[0], abs=2)
