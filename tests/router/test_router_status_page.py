@@ -33,6 +33,7 @@ from router_harness import (
     until,
 )
 
+from onehop_router.config_reader import parse
 from onehop_router.page.board import Pace
 
 CHROMIUM = "/usr/bin/chromium"
@@ -341,6 +342,11 @@ def test_without_an_answer_it_says_so_and_recovers(chromium):
             assert "No answer" in await look.page.locator("#said").inner_text()
             front.router.table.status = show
             await look.page.wait_for_selector("#lost", state="hidden")
+            # The key is taken away, and given back.
+            for keys, hidden in ((KEYS["alice"], False), (KEYS["ops"], True)):
+                front.router.load(parse(json.dumps({"client_keys": {"ops": keys}}), {}))
+                await expect(look.page.locator("#lost")).to_be_visible(visible=not hidden)
+            assert "does not take the key" in await look.page.locator("#lost").inner_text()
 
     chromium.run(work())
 

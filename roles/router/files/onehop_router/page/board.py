@@ -68,24 +68,26 @@ class Board:
     def follow(self, table: Table) -> None:
         """Show another table."""
         old, self._table = self._table, table
-        if old is not None:
+        self._wanted = bool(readers(table.config))
+        self._shown = {}
+        if not self._wanted:
+            self._leaving = []
+        elif old is not None:
             self._leaving += [
                 (route.name, target)
                 for route in old.routes.values()
                 for target in route.targets
                 if target.upstream.retired
             ]
-        self._wanted = bool(readers(table.config))
-        self._shown = {}
 
     def sweep(self) -> None:
         """Note what the other processes cannot know, and sample what is due."""
         if not self._wanted:
             return
-        for name in self._gauges:
-            self._put(name, 0)
-        for name, value in self._own().items():
-            self._put(name, value)
+        own = self._own()
+        for name in {*self._gauges, *own}:
+            self._put(name, own[name])
+        self._leaving = [one for one in self._leaving if self._shared.total(self._slot(one[1])) > 0]
         self._shared.remember(int(time.monotonic() / self.pace.sample) + 1)
         self._follow_series(_POINTS_AT_A_TIME)
 
@@ -114,9 +116,6 @@ class Board:
         table = self._table
         assert table is not None, "follow comes first"
         totals = self._shared.totals()
-        self._leaving = [
-            one for one in self._leaving if self._get(_outstanding(one[1]), totals) > 0
-        ]
         names = self._follow_series(SAMPLES)
         models = [self._model(name, table, totals) for name in names]
         now = time.time()
@@ -265,6 +264,9 @@ class Board:
         if name not in self._gauges:
             self._gauges[name] = self._shared.slot(name, gauge=True)
         self._shared.mine[self._gauges[name]] = float(value)
+
+    def _slot(self, target: Target) -> int:
+        return self._gauges.get(_outstanding(target), 0)
 
     def _get(self, name: str, totals: list[float]) -> float:
         slot = self._gauges.get(name)

@@ -49,12 +49,13 @@
     if (news.length) find("said").textContent = news.slice(0, 5).join(", ");
   }
 
-  function lose() {
+  function lose(status) {
+    const why = [401, 404].includes(status) ? "The router does not take the key any more" : "No answer from the router";
     const banner = find("lost");
-    if (!banner.hidden) return;
-    banner.textContent = `No answer from the router; what is shown is ${find("age").textContent}. Trying again.`;
+    if (!banner.hidden && banner.textContent.startsWith(why)) return;
+    banner.textContent = `${why}; what is shown is ${find("age").textContent}. Trying again.`;
     banner.hidden = false;
-    find("said").textContent = "No answer from the router.";
+    find("said").textContent = why;
   }
 
   function ask() {
@@ -69,7 +70,7 @@
       asking = false;
       const fresh = request.status === 200 && request.response;
       if (fresh && fresh.getElementById("page")) take(fresh);
-      else lose();
+      else lose(request.status);
       later();
     };
     request.send();
