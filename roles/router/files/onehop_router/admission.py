@@ -13,8 +13,8 @@ from .forms import rename_in_query
 from .framing import RequestHead
 from .metrics import METRICS_PATH, may_read_metrics
 from .naming import NO_NAMES, names_in_head
-from .page.access import PATHS as STATUS_PATHS
-from .page.access import reader as status_reader
+from .page_access import PATHS as STATUS_PATHS
+from .page_access import reader as status_reader
 from .paths import RoutedPath, split_path
 from .responses import CREATE, find_response
 from .routing import Route, Table

@@ -29,9 +29,9 @@ from . import __version__
 from .auth import Identity
 from .config import Config
 from .errors import Refusal
-from .page.access import DATA_PATH, PAGE_PATH
-from .page.reloads import note_reload
+from .page_access import DATA_PATH, PAGE_PATH
 from .paths import DEFAULT_ALLOWED_PATHS, AllowedPaths, split_path
+from .reloads import note_reload
 from .shared import Shared
 
 METRICS_PATH = "/metrics"

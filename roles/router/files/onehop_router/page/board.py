@@ -20,14 +20,14 @@ from .. import __version__
 from ..health import Health
 from ..holding import WaitingRoom
 from ..limits import Limits
+from ..page_access import DATA_PATH, readers
 from ..past import SAMPLES
+from ..reloads import last_reload
 from ..routing import Table, Target
 from ..shared import Shared
 from ..succession import PREDECESSOR
 from . import facts
-from .access import DATA_PATH, readers
 from .markup import page
-from .reloads import last_reload
 from .series import Index, Point, Series
 
 Headers = tuple[tuple[str, str], ...]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from ..shared import Shared
+from .shared import Shared
 
 _MAX_PROBLEMS = 20
 _MAX_PROBLEM = 400

@@ -13,9 +13,9 @@ import base64
 import binascii
 from collections.abc import Mapping
 
-from ..auth import Identity, Keyring
-from ..config import Config
-from ..errors import Refusal
+from .auth import Identity, Keyring
+from .config import Config
+from .errors import Refusal
 
 PAGE_PATH = "/status"
 DATA_PATH = "/status.json"
