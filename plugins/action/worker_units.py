@@ -69,7 +69,7 @@ class ActionModule(Action):
         ]
         if not workers:
             return {}
-        models = self.variable(ENGINES[role].models_variable, task_vars) or {}
+        models = self.declared(ENGINES[role].models_variable, task_vars) or {}
         return {
             worker["key"]: {
                 name: str(at(self._declared(worker, models, task_vars), name, "content"))
@@ -82,4 +82,4 @@ class ActionModule(Action):
         """The credentials of a worker as they were declared."""
         if worker["engine"] in ENGINES:
             return at(models, worker["key"], "credentials")
-        return at(self.variable(worker["variable"], task_vars), "credentials")
+        return at(self.declared(worker["variable"], task_vars), "credentials")

@@ -26,6 +26,7 @@ SHIPPED = re.compile(
     r"""(meta|plugins|roles|playbooks|docs)(/.*)?
     | (MANIFEST|FILES)\.json | README\.md | LICENSE | CHANGELOG\.md | CODE_OF_CONDUCT\.md
     | changelogs | changelogs/changelog\.yaml
+    | extensions | extensions/patterns(/.*)?
     | bindep\.txt | requirements\.txt""",
     re.VERBOSE,
 )

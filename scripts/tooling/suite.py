@@ -121,6 +121,8 @@ def all_steps() -> list[Step]:
         # With the generators of the hosts' trees, which a first run builds.
         tests_in("tests/quadlet"),
         tests_in("tests/bench"),
+        # With a real llama-server, which is taken out of a host's tree.
+        tests_in("tests/clients"),
         Step(
             "collection",
             "builds, Galaxy takes it, installs, ships nothing else, and runs from there",

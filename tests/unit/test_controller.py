@@ -65,6 +65,27 @@ def test_a_controller_whose_home_cannot_be_written() -> None:
         _wheelhouse.collect(_wheelhouse.router("/nowhere"), "/proc/home", target)
 
 
+def test_a_wheelhouse_that_can_only_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in an image. Root may write everywhere, so that the lock cannot be made is a double."""
+    lock = tmp_path / "requirements.txt"
+    lock.write_text("")
+    sources = _wheelhouse.Sources("Packages", "router", "x", {"requirements.txt": str(lock)})
+    target = {"python": "3.13", "machine": "x86_64", "libc": "glibc", "libc_version": "2.41"}
+    place = tmp_path / "py3.13-glibc2.41-x86_64"
+
+    def refuse(*dummy: object) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("os.open", refuse)
+    place.mkdir()
+    assert _wheelhouse.collect(sources, str(tmp_path), target) == str(place)
+    lock.write_text("no-such-package-of-onehop==1 --hash=sha256:" + "0" * 64)
+    with pytest.raises(_wheelhouse.WheelhouseError, match=r"cannot be kept in .*: Permission"):
+        _wheelhouse.collect(sources, str(tmp_path), target)
+
+
 def test_wheels_that_cannot_be_had_are_told(tmp_path: Path) -> None:
     lock = tmp_path / "requirements.txt"
     lock.write_text("no-such-package-of-onehop==1 --hash=sha256:" + "0" * 64)
