@@ -1,7 +1,8 @@
 # SPDX-FileCopyrightText: The OneHop authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Writes what comes from tables: each role's defaults, argument specs and README from that of variables, the reference
-pages of flags from those of engines, and the runbook from that of signatures.
+pages of flags from those of engines, the runbook from that of signatures, and rules and dashboards from that of what
+is watched.
 
 ``scripts/generate`` writes the files, ``scripts/generate --check`` says which ones are not what it
 would write.
@@ -24,12 +25,14 @@ from ansible_collections.onehop.llm.plugins.plugin_utils import (
     _edges,
     _finding,
     _gpu_host,
+    _monitoring,
     _router,
     _signature_table,
 )
 from ansible_collections.onehop.llm.plugins.plugin_utils._schema import REQUIRED, TYPES, Option
 from ansible_collections.onehop.llm.plugins.plugin_utils._signature import Signature
 from tooling.flags import pages
+from tooling.watching import render
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SPDX = "# SPDX-FileCopyrightText: The OneHop authors\n# SPDX-License-Identifier: GPL-3.0-or-later\n"
@@ -41,6 +44,7 @@ SHORT = {
     "llama_cpp": "Serve models with llama.cpp, each as a hardened systemd unit",
     "sglang": "Serve models with SGLang, each as a rootless container of a lingering account",
     "vllm": "Serve models with vLLM, each as a rootless container of a lingering account",
+    "monitoring": "Have a Prometheus watch routers, engines and hosts, with rules and dashboards",
     "router": "Put one OpenAI-compatible endpoint in front of all models",
 }
 
@@ -195,13 +199,14 @@ def files() -> dict[Path, str]:
     roles = {role: engine.options() for role, engine in _catalogue.ENGINES.items()}
     roles["router"] = (*_router.OPTIONS, *_edges.OPTIONS)
     roles["gpu_host"] = _gpu_host.OPTIONS
+    roles["monitoring"] = _monitoring.OPTIONS
     made = {ROOT / "docs" / "diagnoses.md": diagnoses()}
     for role, options in roles.items():
         home = ROOT / "roles" / role
         made[home / "defaults" / "main.yml"] = defaults(options)
         made[home / "meta" / "argument_specs.yml"] = argument_specs(role, options)
         made[home / "README.md"] = readme(home / "README.md", options)
-    return made | pages.files()
+    return made | pages.files() | render.files()
 
 
 def main() -> int:
