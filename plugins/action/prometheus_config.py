@@ -26,7 +26,8 @@ class ActionModule(Action):
         fetched = self.argument("fetched", {})
         made = _scraping.files(plan, host, fetched, self._key(variables, task_vars), _rules())
         arguments = {
-            "files": made["files"],
+            "files": [_plain(file) for file in made["files"] if not file["secret"]],
+            "keys": [_plain(file) for file in made["files"] if file["secret"]],
             "dashboards": _dashboards(variables),
             "config": variables["monitoring_config_file"],
             "service": variables["monitoring_service"],
@@ -47,6 +48,10 @@ class ActionModule(Action):
         if _monitoring.KEY not in variables["contents"]:
             return None
         return str(at(self.variable("monitoring_router_key", task_vars), "content"))
+
+
+def _plain(file: dict[str, Any]) -> dict[str, Any]:
+    return {"path": file["path"], "content": file["content"]}
 
 
 def _rules() -> str:

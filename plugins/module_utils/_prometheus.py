@@ -20,6 +20,7 @@ import time
 from urllib.parse import urlsplit
 
 from ansible_collections.onehop.llm.plugins.module_utils import _files, _owned
+from ansible_collections.onehop.llm.plugins.module_utils._removal import remove_empty_parents
 from ansible_collections.onehop.llm.plugins.module_utils._systemd import Systemd
 
 OWNER = "monitoring"
@@ -66,6 +67,7 @@ class Prometheus(object):
             path
             for path in owned.things["paths"]
             if path not in [file.path for file in files] and not path.endswith(KEPT)
+            if not self._theirs(path)
         ]
         changed = [file for file in files if file.differs()]
         self._refuse_unread(files, whole)
@@ -83,18 +85,13 @@ class Prometheus(object):
         """Take away what the list of ours says, and put back what stood in the way."""
         owned = _owned.Owned(OWNER)
         paths = [path for path in owned.things["paths"] if os.path.lexists(path)]
-        kept = [path for path in paths if path.endswith(KEPT)]
-        ours = [path for path in paths if path not in kept]
+        ours = [path for path in paths if not path.endswith(KEPT) and not self._theirs(path)]
         self.diffs = [_files.removal(path) for path in ours]
         if self.check_mode:
             return bool(paths)
         for path in ours:
-            os.unlink(path)
-            _files.remove_empty(os.path.dirname(path), os.path.dirname(self.home))
-        for path in kept:
-            os.rename(path, path[: -len(KEPT)])
-        for path in owned.things["directories"]:
-            shutil.rmtree(path, ignore_errors=True)
+            self._let_go(path)
+            remove_empty_parents(path)
         owned.things = {kind: [] for kind in owned.things}
         owned.save()
         if paths and self._active():
@@ -192,10 +189,20 @@ class Prometheus(object):
         for file in changed:
             file.write()
         for path in stale:
-            if os.path.lexists(path):
-                os.unlink(path)
+            self._let_go(path)
             owned.drop("paths", [path])
         owned.save()
+
+    def _let_go(self, path):
+        """Remove a file of ours; a configuration makes way for the one that it took the place of."""
+        if os.path.exists(path + KEPT):
+            os.rename(path + KEPT, path)
+        elif os.path.lexists(path):
+            os.unlink(path)
+
+    def _theirs(self, path):
+        """Whether somebody has written over the configuration that we made."""
+        return path == self.config and _owned.MARK not in (_files.read(path) or b"")
 
     def _judge(self, before):
         """Put everything back if the whole of it, with what others wrote, cannot be used."""
@@ -231,9 +238,8 @@ class Prometheus(object):
                 self.systemd.do("start", [self.service])
                 self._wait(0.0)
             return True
-        newest = max(
-            [os.stat(file.path).st_mtime for file in files if self._matters(file)] or [0.0]
-        )
+        paths = {file.path for file in files if self._matters(file)} | {self.config}
+        newest = max([os.stat(path).st_mtime for path in paths if os.path.exists(path)] or [0.0])
         read = self._values()
         if read.get(_GOOD) == 1 and read.get(_RELOADED, 0.0) >= newest and enabled:
             return False
@@ -246,8 +252,7 @@ class Prometheus(object):
     def _matters(self, file):
         """Keys and authorities are read at each request, and dashboards by Grafana."""
         ours = os.path.join(self.home, "onehop", "keys") + "/"
-        below = file.path.startswith(self.home + "/") and not file.path.startswith(ours)
-        return below and os.path.exists(file.path)
+        return file.path.startswith(self.home + "/") and not file.path.startswith(ours)
 
     def _wait(self, newest):
         end = time.monotonic() + _WAIT

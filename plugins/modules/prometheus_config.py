@@ -47,10 +47,19 @@ options:
       content:
         description: What it holds; as it is on the host unless given.
         type: str
-      secret:
-        description: Whether only Prometheus may read it.
-        type: bool
-        default: false
+  keys:
+    description: Filled in on the controller, the files that only Prometheus may read.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: Below the directory of Prometheus' configuration.
+        type: str
+        required: true
+      content:
+        description: What it holds; as it is on the host unless given.
+        type: str
   dashboards:
     description: Filled in on the controller, the files of Grafana.
     type: list
@@ -120,11 +129,8 @@ from ansible_collections.onehop.llm.plugins.module_utils._systemd import Systemd
 
 def main():
     """The module."""
-    file = {
-        "path": {"type": "str", "required": True},
-        "content": {"type": "str", "no_log": False},
-        "secret": {"type": "bool", "default": False, "no_log": False},
-    }
+    file = {"path": {"type": "str", "required": True}, "content": {"type": "str"}}
+    key = {"path": {"type": "str", "required": True}, "content": {"type": "str", "no_log": True}}
     dashboard = {
         "path": {"type": "path", "required": True},
         "content": {"type": "str", "required": True},
@@ -135,6 +141,13 @@ def main():
             "plan": {"type": "dict"},
             "fetched": {"type": "dict"},
             "files": {"type": "list", "elements": "dict", "default": [], "options": file},
+            "keys": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "no_log": False,
+                "options": key,
+            },
             "dashboards": {"type": "list", "elements": "dict", "default": [], "options": dashboard},
             "config": {"type": "path", "default": "/etc/prometheus/prometheus.yml"},
             "service": {"type": "str", "default": "prometheus.service"},
@@ -153,7 +166,11 @@ def main():
         if wanted["state"] == "absent":
             changed = prometheus.remove()
         else:
-            files = [(item["path"], item["content"], item["secret"]) for item in wanted["files"]]
+            files = [
+                (item["path"], item["content"], name == "keys")
+                for name in ("files", "keys")
+                for item in wanted[name]
+            ]
             others = [(item["path"], item["content"]) for item in wanted["dashboards"]]
             changed = prometheus.bring(files, others)
     except (PrometheusError, SystemdError) as error:

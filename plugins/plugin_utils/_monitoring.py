@@ -94,6 +94,21 @@ OPTIONS: tuple[Option, ...] = (
         example=["127.0.0.1:9093"],
     ),
     Option(
+        "monitoring_scrape_config_files",
+        "list",
+        "More files of scrape configurations for O(monitoring_config=whole), by their patterns.",
+        default=[],
+        elements="path",
+        example=["/etc/prometheus/scrape.d/*.yml"],
+    ),
+    Option(
+        "monitoring_rule_files",
+        "list",
+        "More files of rules for O(monitoring_config=whole), by their patterns.",
+        default=[],
+        elements="path",
+    ),
+    Option(
         "monitoring_rules",
         "bool",
         "Whether Prometheus gets the recording and alerting rules.",
@@ -220,8 +235,7 @@ def jobs(plan: Mapping[str, Any], monitor: str) -> tuple[list[dict[str, Any]], l
     for host in sorted(plan["hosts"]):
         found += _router(plan, host, monitor, lost)
         found += _edge(plan, host, monitor)
-        if not plan["hosts"][host]["edge"]:
-            found += _workers(plan, host, monitor, lost)
+        found += _workers(plan, host, monitor, lost)
         lost += [(host, *reason) for reason in _silent(plan["hosts"][host])]
     rows = [
         {"address": address, "path": PATH, "labels": _labels(f"onehop_{name}", host)}
@@ -364,7 +378,7 @@ def _edge(plan: Mapping[str, Any], host: str, monitor: str) -> Iterator[dict[str
             "labels": _labels(f"onehop_{worker['engine']}", host, worker["name"]),
         }
         for worker in _asked(planned)
-        if worker["route"] == worker["url"]
+        if _behind_edge(planned, worker)
     ]
     yield _job(
         f"onehop-edge-{host}",
@@ -377,14 +391,19 @@ def _edge(plan: Mapping[str, Any], host: str, monitor: str) -> Iterator[dict[str
     )
 
 
+def _behind_edge(planned: Mapping[str, Any], worker: Mapping[str, Any]) -> bool:
+    """Whether the host's edge leads to this worker itself, and not to a gateway before it."""
+    return bool(planned["edge"]) and worker["route"] == worker["url"]
+
+
 def _workers(
     plan: Mapping[str, Any], host: str, monitor: str, lost: list[Any]
 ) -> Iterator[dict[str, Any]]:
-    """The jobs of a host's workers where it has no edge: only its own Prometheus gets to them."""
+    """The jobs of workers that no edge leads to: only a Prometheus of their host gets to them."""
     planned = plan["hosts"][host]
-    workers = list(_asked(planned))
+    workers = [worker for worker in _asked(planned) if not _behind_edge(planned, worker)]
     if host != monitor:
-        if workers:
+        if workers and not planned["edge"]:
             lost.append(
                 (
                     host,

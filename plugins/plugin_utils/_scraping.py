@@ -68,11 +68,17 @@ def _text(data: Mapping[str, Any]) -> str:
 def _whole(variables: Mapping[str, Any], configs: list[dict[str, Any]]) -> dict[str, Any]:
     interval = variables["monitoring_interval"]
     targets = variables["monitoring_alertmanagers"]
+    more = variables["monitoring_scrape_config_files"]
     managers = {"alertmanagers": [{"static_configs": [{"targets": targets}]}]} if targets else {}
     return {
         "global": {"scrape_interval": interval, "evaluation_interval": interval},
         **({"alerting": managers} if managers else {}),
-        "rule_files": [RULES] if variables["monitoring_rules"] else [],
+        "rule_files": [
+            *([RULES] if variables["monitoring_rules"] else []),
+            *variables["monitoring_rule_files"],
+        ],
+        # Prometheus before 2.43 knows no such key.
+        **({"scrape_config_files": more} if more else {}),
         "scrape_configs": configs,
     }
 

@@ -18,7 +18,8 @@ from ansible_collections.onehop.llm.plugins.module_utils import _owned, _prometh
 from tooling import promtool
 
 JOB = '{"job_name": "a", "static_configs": [{"targets": ["127.0.0.1:1"]}]}'
-GOOD = f'{{"rule_files": ["onehop/rules.yml"], "scrape_configs": [{JOB}]}}\n'
+MADE = _owned.MARK.decode()
+GOOD = f'# {MADE}\n{{"rule_files": ["onehop/rules.yml"], "scrape_configs": [{JOB}]}}\n'
 RULES = 'groups: [{name: a, rules: [{record: "a:b", expr: up}]}]\n'
 FOREIGN = "scrape_configs: []\n"
 
@@ -158,6 +159,26 @@ def test_what_others_wrote_badly_puts_everything_back(double: Double, config: Pa
         others.bring([("onehop/rules.yml", RULES, False)], [])
     assert not (config.parent / "onehop" / "rules.yml").exists()
     assert double.verbs == []
+
+
+def test_a_configuration_that_somebody_wrote_over_is_theirs(double: Double, config: Path) -> None:
+    prometheus(double, config).bring(files(), [])
+    theirs = "rule_files: [onehop/rules.yml]\n"
+    config.write_text(theirs)
+    assert prometheus(double, config).bring(files()[:2], []) is True
+    assert prometheus(double, config).bring(files()[:2], []) is False
+    assert config.read_text() == theirs
+    prometheus(double, config).remove()
+    kept = config.parent / (config.name + _prometheus.KEPT)
+    assert (config.read_text(), kept.read_text()) == (theirs, FOREIGN)
+
+
+def test_a_configuration_of_ours_makes_way_for_the_former(double: Double, config: Path) -> None:
+    config.write_text("rule_files: [onehop/rules.yml]\n")
+    prometheus(double, config).bring(files(), [])
+    prometheus(double, config).bring(files()[:2], [])
+    assert config.read_text() == "rule_files: [onehop/rules.yml]\n"
+    assert prometheus(double, config).bring(files()[:2], []) is False
 
 
 def test_dashboards_and_what_goes(double: Double, config: Path, tmp_path: Path) -> None:

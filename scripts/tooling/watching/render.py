@@ -236,7 +236,7 @@ def queries() -> dict[str, str]:
 
 
 def plain(expression: str) -> str:
-    """An expression of a panel with all hosts and models, over half a minute."""
+    """An expression of a panel with all hosts and models, over five minutes."""
     for variable in ("$host", "$model"):
         expression = expression.replace(variable, ".*")
-    return expression.replace("$__rate_interval", "30s")
+    return expression.replace("$__rate_interval", "5m")

@@ -119,7 +119,7 @@ ALERTS = (
         "OneHopModelDown",
         f"max by (host, model) (onehop_router_upstream_up{{{ROUTER}}})",
         "== 0",
-        "1m",
+        "30s",
         "critical",
         "The router of {{ $labels.host }} has no replica of {{ $labels.model }}.",
         "the playbook onehop.llm.status",
@@ -244,6 +244,6 @@ ALERTS = (
         "15m",
         "warning",
         "{{ $labels.mountpoint }} of {{ $labels.host }} is nearly full.",
-        "weights that no model needs: onehop.llm.status tells where they are",
+        "weights that no model needs any more, and images of older versions",
     ),
 )
