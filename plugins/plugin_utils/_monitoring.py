@@ -53,6 +53,7 @@ OPTIONS: tuple[Option, ...] = (
         "newer, and C(rule_files)); V(whole) writes that configuration too.",
         default="include",
         choices=("include", "whole"),
+        example="whole",
     ),
     Option(
         "monitoring_config_file",
@@ -60,30 +61,35 @@ OPTIONS: tuple[Option, ...] = (
         "The configuration of Prometheus. What this role writes beside it is in a directory "
         "C(onehop).",
         default="/etc/prometheus/prometheus.yml",
+        example="/srv/prometheus/prometheus.yml",
     ),
     Option(
         "monitoring_service",
         "str",
         "The unit of Prometheus, which is reloaded.",
         default="prometheus.service",
+        example="prometheus-llm.service",
     ),
     Option(
         "monitoring_group",
         "account",
         "Group of the account that Prometheus runs as, which may read the keys.",
         default="prometheus",
+        example="metrics",
     ),
     Option(
         "monitoring_url",
         "url",
         "Where Prometheus answers on its own host. It tells whether it has the configuration.",
         default="http://127.0.0.1:9090",
+        example="http://127.0.0.1:9091/prometheus",
     ),
     Option(
         "monitoring_interval",
         "str",
         "How often everything is asked, and with O(monitoring_config=whole) rules are looked at.",
         default="15s",
+        example="30s",
     ),
     Option(
         "monitoring_alertmanagers",
@@ -107,6 +113,7 @@ OPTIONS: tuple[Option, ...] = (
         "More files of rules for O(monitoring_config=whole), by their patterns.",
         default=[],
         elements="path",
+        example=["/etc/prometheus/rules.d/*.yml"],
     ),
     Option(
         "monitoring_rules",
@@ -130,6 +137,7 @@ OPTIONS: tuple[Option, ...] = (
         "PEM file on this host with the authorities of routers that speak TLS; those of the system "
         "unless given.",
         default=None,
+        example="/etc/ssl/certs/internal.pem",
     ),
     Option(
         "monitoring_dashboards",
@@ -151,14 +159,14 @@ OPTIONS: tuple[Option, ...] = (
         "str",
         "Address, HOST:PORT, of the node exporter of a host that is watched.",
         default=None,
-        example="{{ inventory_hostname }}:9100",
+        example="gpu1.internal:9100",
     ),
     Option(
         "monitoring_gpu_exporter",
         "str",
         "Address, HOST:PORT, of the GPU exporter (DCGM's) of a host that is watched.",
         default=None,
-        example="{{ inventory_hostname }}:9400",
+        example="gpu1.internal:9400",
     ),
 )
 

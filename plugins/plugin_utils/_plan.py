@@ -67,11 +67,16 @@ class Plan:
         return {"hosts": self.hosts, "routes": self.routes}
 
 
+def known_options() -> list[_schema.Option]:
+    """All variables that our roles read."""
+    engines = [option for engine in ENGINES.values() for option in engine.options()]
+    others = (*_router.OPTIONS, *_edges.OPTIONS, *_gpu_host.OPTIONS, *_monitoring.OPTIONS)
+    return [*engines, *others]
+
+
 def known_variables() -> list[str]:
     """The names of all variables that our roles read."""
-    engines = [option.name for engine in ENGINES.values() for option in engine.options()]
-    others = (*_router.OPTIONS, *_edges.OPTIONS, *_gpu_host.OPTIONS, *_monitoring.OPTIONS)
-    return engines + [option.name for option in others]
+    return [option.name for option in known_options()]
 
 
 def make(hosts: Iterable[Host], *, complete: bool = True) -> Plan:
