@@ -22,6 +22,8 @@ from tooling.steps import ROOT
 
 SHELLS = ("sh", "bash", "console")
 """Languages of commands; in a console those behind a prompt, among what they print."""
+ELLIPSIS = "…"
+"""Stands in what a console prints for whatever is left out."""
 _FENCE = re.compile(r"^(?P<indent> *)(?P<marks>`{3,}|~{3,}) *(?P<language>[^\s`]*)[^`]*$")
 _NOTE = re.compile(r"^ *<!-- (?P<verb>run|not run|file|with)(?:: (?P<word>.+?))? -->$")
 _NAMED = re.compile(r"# (?P<name>[\w./-]+\.\w+)\n")
@@ -124,3 +126,17 @@ def _end(lines: list[str], start: int, marks: str) -> int | None:
         if len(line) >= len(marks) and set(line) == {marks[0]}:
             return number
     return None
+
+
+def not_shown(lines: list[str], printed: str) -> str:
+    """The first of these lines that was not printed, in that order; where all were it is empty.
+
+    ELLIPSIS stands for any text of a line, and alone for any lines. Blanks at the ends do not count.
+    """
+    rest = iter(line.strip() for line in printed.split("\n"))
+    for line in lines:
+        parts = [re.escape(part) for part in line.strip().split(ELLIPSIS)]
+        wanted = re.compile(".*".join(parts))
+        if any(parts) and not any(wanted.fullmatch(one) for one in rest):
+            return line
+    return ""

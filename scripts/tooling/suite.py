@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
 
+from tooling.site.build import build
 from tooling.steps import (
     BIN,
     COLLECTIONS,
@@ -155,6 +156,7 @@ def all_steps() -> list[Step]:
         tests_in("tests/quadlet"),
         tests_in("tests/bench"),
         Step("collection", "builds, installs, ships nothing else, and runs from there", collection),
+        Step("docs", "the documentation's site: no warning, no dead link", build, beside=True),
         *(
             Step(f"molecule/{name}", "on throwaway hosts", partial(molecule, name), beside=True)
             for name in scenarios()

@@ -24,8 +24,8 @@ from ansible_collections.onehop.llm.plugins.plugin_utils._problems import Proble
 
 HOST = "gpu1"
 """Whose variables a fragment is."""
-FILES = ("files/nvidia.asc",)
-"""Files of a reader's own that lookups on our pages read."""
+FILES = ("files/nvidia.asc", "my.key")
+"""Files of a reader's own that lookups on our pages read, beside the inventory."""
 
 
 class Wrong(Exception):

@@ -31,8 +31,6 @@ ALL = [block for page in blocks.pages() for block in blocks.blocks(page)]
 YAML = [block for block in ALL if block.language in ("yaml", "yml")]
 SHELL = [block for block in ALL if block.language in SHELLS]
 RUN_HERE = [block for block in SHELL if block.notes.get("run") == ""]
-ELLIPSIS = "…"
-"""Stands in what a console prints for any number of lines, or for the rest of one."""
 
 
 def of(chosen: list[Block]) -> Any:
@@ -137,22 +135,9 @@ def test_commands_run(block: Block, tmp_path: Path) -> None:
             (tmp_path / other.file).write_text(other.text, encoding="utf-8")
     done = run(["bash", "-e", "-o", "pipefail", "-c", block.commands], tmp_path)
     assert done.returncode == 0, f"{block.where}: {done.stdout}{done.stderr}"
-    assert shown_in(block.output, done.stdout) == "", f"{block.where} prints:\n{done.stdout}"
-
-
-def shown_in(lines: list[str], printed: str) -> str:
-    """The first of these lines that is not among what was printed, in that order; none is "".
-
-    Blanks at the ends do not count, and an ellipsis ends a line or stands for lines.
-    """
-    rest = iter(line.strip() for line in printed.split("\n"))
-    for line in lines:
-        wanted = line.strip()
-        start = wanted.removesuffix(ELLIPSIS)
-        whole = start == wanted
-        if start and not any(one == wanted if whole else one.startswith(start) for one in rest):
-            return line
-    return ""
+    assert blocks.not_shown(block.output, done.stdout) == "", (
+        f"{block.where} prints:\n{done.stdout}"
+    )
 
 
 def run(words: list[str], place: Path) -> subprocess.CompletedProcess[str]:
@@ -172,8 +157,8 @@ def run(words: list[str], place: Path) -> subprocess.CompletedProcess[str]:
 
 def test_a_console_is_compared_line_by_line() -> None:
     printed = "one\n  two 2\nthree\n"
-    assert shown_in(["one", "two …", "…", "three"], printed) == ""
-    assert shown_in(["two 2", "one"], printed) == "one"
+    assert blocks.not_shown(["one", "two …", "…", "three"], printed) == ""
+    assert blocks.not_shown(["two 2", "one"], printed) == "one"
 
 
 def javascript(text: str) -> None:
