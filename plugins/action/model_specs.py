@@ -162,12 +162,7 @@ def role_of(groups: Mapping[str, list[str]], group: str) -> list[str]:
         return list(groups[group])
     if group == ROUTERS and WORKERS in groups:
         return list(groups[WORKERS])
-    if ROUTERS in groups:
-        return []
-    # A host that only watches others serves nothing.
-    watching = groups.get(MONITORS, [])
-    others = [name for name in groups["all"] if name not in watching]
-    return others or list(groups["all"])
+    return [] if ROUTERS in groups else list(groups["all"])
 
 
 def plain(value: Any) -> Any:

@@ -19,8 +19,7 @@ description:
   - A host serves models when it is in the group C(gpu_hosts), and runs a router when it is in the
     group C(llm_routers). Without a group C(llm_routers) the hosts of C(gpu_hosts) run routers too;
     without either group every host does both.
-  - A host whose Prometheus watches all others is in the group C(llm_monitors). Without the other
-    groups it neither serves nor routes, unless all hosts are in it.
+  - A host whose Prometheus watches all others is in the group C(llm_monitors), whatever else it does.
 version_added: 0.1.0
 author:
   - The OneHop authors (@onehop)

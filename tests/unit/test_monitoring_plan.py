@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.errors import AnsibleActionFail
 
+from ansible_collections.onehop.llm.plugins.action import model_specs
 from ansible_collections.onehop.llm.plugins.plugin_utils import (
     _install,
     _monitoring,
@@ -243,3 +245,13 @@ def test_secrets_are_files_of_their_own_and_edges_out_of_reach_keep_theirs() -> 
     assert "secret" not in found["onehop/scrape.yml"]["content"]
     made_of = _scraping.files(plan, "watch", {"gpu1": {"key": "", "certificate": ""}}, None, "")
     assert made_of["keyless"] == ["gpu1"]
+
+
+def test_who_watches_is_planned_for_and_does_nothing_else_by_that() -> None:
+    groups = {"all": ["a", "b", "w"], "gpu_hosts": ["a"], "llm_routers": ["b"]}
+    watching = {**groups, "llm_monitors": ["w"]}
+    assert model_specs.members(watching) == {"a", "b", "w"}
+    for group in (model_specs.WORKERS, model_specs.ROUTERS):
+        assert model_specs.role_of(watching, group) == model_specs.role_of(groups, group)
+    with pytest.raises(AnsibleActionFail, match="Call it llm_monitors"):
+        model_specs.refuse_misspelt({**groups, "llm_monitor": ["w"]})
