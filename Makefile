@@ -3,7 +3,7 @@
 #
 # Each line calls a script; the scripts take names and options too, see the first lines of each.
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint format docs docs-check lock clean
+.PHONY: help demo test bench lint format docs docs-check lock release clean
 
 help:
 	@echo "make demo         as root: two throwaway hosts, a model, the router, and an answer from it"
@@ -14,6 +14,7 @@ help:
 	@echo "make docs         the documentation as a site, in .cache/site/html"
 	@echo "make docs-check   only the checks of the documentation and the changelog"
 	@echo "make lock         new exact versions for requirements/dev.txt"
+	@echo "make release      the collection and the router's wheel in dist/, checked (docs/releasing.md)"
 	@echo "make clean        removes what the others made here"
 
 demo:
@@ -39,6 +40,9 @@ docs-check:
 
 lock:
 	@scripts/lock --upgrade
+
+release:
+	@scripts/release
 
 clean:
 	@scripts/clean

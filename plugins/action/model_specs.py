@@ -10,10 +10,14 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleError
 
-from ansible_collections.onehop.llm.plugins.plugin_utils import _plan
+from ansible_collections.onehop.llm.plugins.plugin_utils import _answers, _plan
 from ansible_collections.onehop.llm.plugins.plugin_utils._catalogue import ENGINES
 from ansible_collections.onehop.llm.plugins.plugin_utils._controller import Action
-from ansible_collections.onehop.llm.plugins.plugin_utils._problems import Problem, sentences
+from ansible_collections.onehop.llm.plugins.plugin_utils._problems import (
+    Problem,
+    Problems,
+    sentences,
+)
 
 WORKERS = "gpu_hosts"
 ROUTERS = "llm_routers"
@@ -55,7 +59,7 @@ class ActionModule(Action):
         return _plan.Host(
             name=name,
             variables=self._read(name, task_vars, lambda key: self.variable(key, task_vars)),
-            others=[key for key in task_vars if isinstance(key, str)],
+            others=_others(task_vars),
             router=roles is None or "router" in roles,
             planned=self._planned(name, task_vars) if roles == ["router"] else {},
         )
@@ -74,8 +78,10 @@ class ActionModule(Action):
         groups = task_vars["groups"]
         return _plan.Host(
             name=name,
-            variables=self._read(name, variables, lambda key: variables[key]),
-            others=[key for key in variables if isinstance(key, str)],
+            variables=self._read(
+                name, variables, lambda key: variables[key], worker=name in role_of(groups, WORKERS)
+            ),
+            others=_others(variables),
             worker=name in role_of(groups, WORKERS),
             router=name in role_of(groups, ROUTERS),
             # Without the group every host has a router, and none was put in front of others.
@@ -91,9 +97,13 @@ class ActionModule(Action):
             self.unreadable.append(Problem(host, "ansible_host", f"cannot be read: {error}", mend))
             return host
 
-    def _read(self, host: str, names: Mapping[str, Any], read: Any) -> dict[str, Any]:
+    def _read(
+        self, host: str, names: Mapping[str, Any], read: Any, *, worker: bool = True
+    ) -> dict[str, Any]:
+        """The variables of our roles, as this launch has them."""
+        launch = [key for key in names if isinstance(key, str) and _answers.concerns(key)]
         found = {}
-        for key in _plan.known_variables():
+        for key in [*_plan.known_variables(), *launch]:
             if key not in names:
                 continue
             try:
@@ -101,7 +111,11 @@ class ActionModule(Action):
             except AnsibleError as error:
                 mend = "Mend the template"
                 self.unreadable.append(Problem(host, key, f"cannot be read: {error}", mend))
-        return found
+        problems = Problems(host)
+        said = {key: found.pop(key) for key in launch if key in found}
+        result = _answers.apply(found, said, problems, worker=worker)
+        self.unreadable += problems.found
+        return result
 
     def _refuse_play_variables(self) -> None:
         """A play's variables are not part of any host's, so they would be lost in silence."""
@@ -112,6 +126,11 @@ class ActionModule(Action):
                 f"{', '.join(lost)}: given as variables of a play, where the plan for all hosts "
                 "cannot see them. Write them into the inventory, such as group_vars/gpu_hosts.yml."
             )
+
+
+def _others(variables: Mapping[str, Any]) -> list[str]:
+    """The names of a host's variables, but for those of a launch."""
+    return [key for key in variables if isinstance(key, str) and not _answers.concerns(key)]
 
 
 def refuse_misspelt(groups: Mapping[str, list[str]]) -> None:

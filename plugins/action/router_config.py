@@ -56,7 +56,7 @@ class ActionModule(Action):
         """Secrets given by content: read here and now, since the plan holds none."""
         if not spec["contents"]:
             return {}
-        credentials = self.variable("router_credentials", task_vars)
+        credentials = self.declared("router_credentials", task_vars)
         return {name: str(at(credentials, name, "content")) for name in spec["contents"]}
 
 

@@ -10,6 +10,34 @@ from ansible_collections.onehop.llm.plugins.plugin_utils import _install, _signa
 from ansible_collections.onehop.llm.plugins.plugin_utils._catalogue import ENGINES
 from ansible_collections.onehop.llm.plugins.plugin_utils._controller import Action, at, program
 
+LOOKING = {
+    "module_utils": (
+        "_files",
+        "_look",
+        "_owned",
+        "_systemd",
+        "_unit_places",
+        "_user_manager",
+        "_wait_ready",
+    ),
+    "plugin_utils": ("_finding", "_fleet_rows", "_fleet_table"),
+}
+"""What the operator's command imports on a host."""
+
+
+def library() -> dict[str, str]:
+    """The files beside the operator's command."""
+    return {
+        "why.py": program("_why.py"),
+        "status.py": program("_status.py"),
+        "signatures.json": _signature_table.for_hosts(),
+        **{
+            f"{name}.py": program(f"{name}.py", room)
+            for room, names in LOOKING.items()
+            for name in names
+        },
+    }
+
 
 class ActionModule(Action):
     """Fills in ``rendered``."""
@@ -27,11 +55,7 @@ class ActionModule(Action):
                 wait_ready=program("_wait_ready.py"),
                 operator=f"#!{self.argument('facts')['python']} -I\n{program('_operator.py')}",
                 with_secrets=program("_with_secrets.py"),
-                library={
-                    "why.py": program("_why.py"),
-                    "signatures.py": program("_finding.py", "plugin_utils"),
-                    "signatures.json": _signature_table.for_hosts(),
-                },
+                library=library(),
             ),
         )
         arguments = {"engine": role, "plan": {}, "facts": {}, "rendered": rendered}
@@ -45,7 +69,7 @@ class ActionModule(Action):
         ]
         if not workers:
             return {}
-        models = self.variable(ENGINES[role].models_variable, task_vars) or {}
+        models = self.declared(ENGINES[role].models_variable, task_vars) or {}
         return {
             worker["key"]: {
                 name: str(at(self._declared(worker, models, task_vars), name, "content"))
@@ -58,4 +82,4 @@ class ActionModule(Action):
         """The credentials of a worker as they were declared."""
         if worker["engine"] in ENGINES:
             return at(models, worker["key"], "credentials")
-        return at(self.variable(worker["variable"], task_vars), "credentials")
+        return at(self.declared(worker["variable"], task_vars), "credentials")

@@ -4,32 +4,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible_collections.onehop.llm.plugins.plugin_utils import _diagnoses
-from ansible_collections.onehop.llm.plugins.plugin_utils._finding import excerpt
+from ansible_collections.onehop.llm.plugins.plugin_utils import _fleet, _fleet_table
 
 DOCUMENTATION = r"""
 name: status_table
 short_description: Show the units of several hosts as a table
 description:
-  - Makes lines of a table from what M(onehop.llm.worker_info) found on each host. Units that failed or
-    were started again have a diagnosis in it, which is explained below the table.
+  - Makes lines of a table from what M(onehop.llm.worker_info) said of each host, as
+    M(onehop.llm.fleet_status) shows them. Units that failed or were started again have a diagnosis in it,
+    which is explained below the table. The last line is a summary.
 version_added: 0.1.0
 author:
   - The OneHop authors (@onehop)
 options:
   _input:
-    description: By host, RV(onehop.llm.worker_info#module:units).
+    description:
+      - By host, what M(onehop.llm.worker_info) returned. A host that could not be asked has no C(units)
+        in it.
     type: dict
     required: true
+  plan:
+    description: RV(onehop.llm.model_specs#module:plan), to compare with what is declared.
+    type: dict
+  width:
+    description: Columns into which the table has to fit; 0 is for any number.
+    type: int
+    default: 0
+seealso:
+  - module: onehop.llm.fleet_status
 """
 
 EXAMPLES = r"""
-- name: Show the fleet
+- name: Show a host
   ansible.builtin.debug:
-    msg: "{{ {inventory_hostname: onehop_workers.units} | onehop.llm.status_table }}"
+    msg: "{{ {inventory_hostname: onehop_workers} | onehop.llm.status_table(width=100) }}"
 """
 
 RETURN = r"""
@@ -39,48 +50,14 @@ _value:
   elements: str
 """
 
-HEAD = ("HOST", "UNIT", "STATE", "CURRENT", "RESTARTS", "SINCE", "LAST ERROR")
-UNKNOWN = "unknown"
-"""Stands for an error that no signature explains."""
 
-
-def status_table(hosts: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
+def status_table(
+    answers: Mapping[str, Mapping[str, Any]],
+    plan: Mapping[str, Any] | None = None,
+    width: int = 0,
+) -> list[str]:
     """Lines of a table, a row a unit, and below it a line for each error that it names."""
-    rows: list[tuple[str, ...]] = [HEAD]
-    below = []
-    for host in sorted(hosts):
-        for unit in hosts[host]:
-            error, told = _error(unit)
-            rows.append((*_row(host, unit), error))
-            below += [f"{host} {unit['unit']}: {told}"] if told else []
-        if not hosts[host]:
-            rows.append((host, "(none)", "-", "-", "-", "-", ""))
-    if not any(row[-1] for row in rows[1:]):
-        rows = [row[:-1] for row in rows]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    table = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
-    return table + ([""] if below else []) + below
-
-
-def _row(host: str, unit: Mapping[str, Any]) -> tuple[str, ...]:
-    state = f"{unit['state']} ({unit['detail']})"
-    current = "yes" if unit["current"] else "no"
-    return (host, unit["unit"], state, current, str(unit["restarts"]), unit["since"] or "-")
-
-
-def _error(unit: Mapping[str, Any]) -> tuple[str, str]:
-    """The name of what ended a unit last, and its explanation; empty where nothing did."""
-    report = {"journal": [], "result": "success", "exit_status": 0, **unit}
-    known = _diagnoses.diagnosis(unit["unit"], report)
-    if known:
-        return known.id, f"likely {known.cause}. {known.mend}"
-    if report["result"] == "success" and not report["journal"]:
-        return "", ""
-    last = excerpt(report["journal"], 1)
-    return UNKNOWN, last[0] if last else f"result {report['result']}"
+    return _fleet_table.lines(_fleet.status(answers, plan)["rows"], width)
 
 
 class FilterModule:

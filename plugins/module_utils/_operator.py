@@ -20,12 +20,15 @@ import sys
 OWNED = "/var/lib/onehop/owned"
 WHY = "/opt/onehop/lib/why.py"
 """Explains units that failed."""
+STATUS = "/opt/onehop/lib/status.py"
+"""Shows all units as a table."""
 COMPILED = "jit"
 """What is below a cache directory and can be made again; weights are beside it."""
 USAGE = """\
-usage: onehop [ENGINE COMMAND [MODEL] [WORD...]]
+usage: onehop [status | ENGINE COMMAND [MODEL] [WORD...]]
 
-  onehop                          every engine, its units and their states
+  onehop, onehop status           every worker and router, and how it is doing
+  onehop status --json            the same for programs
   onehop ENGINE status [MODEL]    systemctl status
   onehop ENGINE logs MODEL [...]  journalctl, with its options, such as -f or -n 50
   onehop ENGINE why [MODEL]       why it failed or was started again, and what to do
@@ -165,30 +168,19 @@ def clear_caches(engine):
         sys.stdout.write("removed %s\n" % path)
 
 
-def overview(known):
-    """Every unit with its state, a line each."""
-    for engine in known.values():
-        command = ["systemctl"] + engine.scope()
-        command += ["show", "--property=Id,ActiveState,SubState", "--"] + engine.units
-        out = subprocess.run(command, stdout=subprocess.PIPE, check=False).stdout.decode()
-        for block in out.strip().split("\n\n"):
-            item = dict(line.partition("=")[::2] for line in block.split("\n"))
-            state = "%s (%s)" % (item.get("ActiveState", "?"), item.get("SubState", "?"))
-            sys.stdout.write("%-12s %-40s %s\n" % (engine.name, item.get("Id", "?"), state))
-
-
 def main(words):
     """The command; its exit status."""
+    if not words or words[0] == "status":
+        command = [sys.executable, "-I", STATUS] + words[1:]
+        sys.stdout.flush()
+        os.execvp(command[0], command)
+    if words[0] in ("-h", "--help", "help"):
+        sys.stdout.write(USAGE.format(engines=", ".join(engines()) or "none yet"))
+        return 0
     if os.geteuid() != 0:
         sys.stderr.write("onehop: this needs root: sudo onehop %s\n" % " ".join(words))
         return 1
     known = engines()
-    if words and words[0] in ("-h", "--help", "help"):
-        sys.stdout.write(USAGE.format(engines=", ".join(known) or "none yet"))
-        return 0
-    if not words:
-        overview(known)
-        return 0
     try:
         if words[0] not in known:
             raise Mistake("no engine %s: there is %s" % (words[0], ", ".join(known) or "none yet"))

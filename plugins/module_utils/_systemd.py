@@ -29,6 +29,7 @@ PROPERTIES = (
     "NeedDaemonReload",
     "StatusText",
     "ActiveEnterTimestamp",
+    "ActiveEnterTimestampMonotonic",
     "InactiveExitTimestamp",
     "ExecMainStartTimestampMonotonic",
     "ExecMainExitTimestampMonotonic",

@@ -70,9 +70,10 @@ class Process(object):
         return False
 
 
-def status(url, path):
+def status(url, path, seconds=ANSWER):
     """The status of ``GET path``; ``None`` while nobody answers."""
     connection = connect(url)
+    connection.timeout = seconds
     try:
         connection.request("GET", path)
         return connection.getresponse().status
@@ -108,7 +109,7 @@ class UnixConnection(http.client.HTTPConnection):
     def connect(self):
         """Open the socket."""
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(ANSWER)
+        self.sock.settimeout(self.timeout)
         self.sock.connect(self.path)
 
 

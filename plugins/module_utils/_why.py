@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Why units failed or were started again: ``why.py ENGINE ACCOUNT UNIT...``, ``-`` for no account.
 
-Installed as ``/opt/onehop/lib/why.py`` beside ``signatures.py`` and ``signatures.json``, and run by
+Installed as ``/opt/onehop/lib/why.py`` beside ``_finding.py`` and ``signatures.json``, and run by
 ``onehop ENGINE why``. Standard library only.
 
 This module util is private to the collection.
@@ -36,7 +36,7 @@ def main(words):
         sys.stderr.write("usage: why ENGINE ACCOUNT UNIT...\n")
         return 2
     role, account = words[0], "" if words[1] == "-" else words[1]
-    signatures = runpy.run_path(os.path.join(HERE, "signatures.py"))
+    signatures = runpy.run_path(os.path.join(HERE, "_finding.py"))
     with open(os.path.join(HERE, "signatures.json")) as file:
         table = json.load(file)
     unwell = False

@@ -12,7 +12,10 @@ module: worker_info
 short_description: Tell how the workers and the router of a host are doing
 description:
   - Lists every unit that this collection installed on the host, with its state, and of those that
-    failed or were started again what they said before.
+    failed or were started again what they said before. Workers that run are asked whether they are
+    ready.
+  - Without the rights of root it tells what anybody may know. Units of an account are then RV(units)
+    whose state is C(unknown).
 version_added: 0.1.0
 author:
   - The OneHop authors (@onehop)
@@ -43,12 +46,22 @@ units:
     - unit: llama-cpp-qwen3-8b.service
       owner: llama_cpp
       account: null
+      title: llama.cpp serving qwen3-8b
+      installed: true
       state: active
       detail: running
+      unknown: null
       since: Fri 2026-11-20 22:35:44 UTC
+      uptime: 3600
       restarts: 0
       main_pid: 812
       current: true
+      listens: ['127.0.0.1:18001']
+      ready: true
+      devices: []
+      image: null
+      wanted: /opt/onehop/llama.cpp/b9754/llama-server
+      runs: /opt/onehop/llama.cpp/b9754/llama-server
       result: success
       exit_status: 0
       journal: []
@@ -67,67 +80,64 @@ units:
     current:
       description:
         - Whether its process was started from the unit, the settings and the secrets that are
-          installed.
+          installed. None where only root could tell.
       type: bool
+      returned: success
+    title:
+      description: What the unit calls itself.
+      type: str
+      returned: success
+    installed:
+      description: Whether the unit's file is there.
+      type: bool
+      returned: success
+    unknown:
+      description: Why its state could not be asked for.
+      type: str
+      returned: success
+    uptime:
+      description: Seconds for which it has been active. None where it is not.
+      type: int
+      returned: success
+    listens:
+      description: Addresses with ports, and paths of sockets.
+      type: list
+      elements: str
+      returned: success
+    ready:
+      description:
+        - Whether a worker answers as one that is ready, and of other units, whether they are active.
+          None where this could not be asked.
+      type: bool
+      returned: success
+    devices:
+      description: The devices that the unit names.
+      type: list
+      elements: str
+      returned: success
+    image:
+      description: The image that the unit names, of a container.
+      type: str
+      returned: success
+    wanted:
+      description: The image or the program that the unit names.
+      type: str
+      returned: success
+    runs:
+      description: The image or the program that runs. None where nothing does, or where it cannot be told.
+      type: str
       returned: success
 """
 
-import re
-
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.onehop.llm.plugins.module_utils import _files, _owned, _unit_places
-from ansible_collections.onehop.llm.plugins.module_utils._systemd import STAMP, stamp_of
-
-LINES = 200
-"""Of the journal of a unit that failed."""
-
-
-def installed_stamp(path):
-    """The stamp in a unit's file; ``None`` where it carries none."""
-    text = (_files.read(path) or b"").decode("utf-8", "replace")
-    found = re.findall(r"^Environment=%s=([0-9a-f]+)$" % STAMP, text, re.MULTILINE)
-    return found[-1] if found else None
-
-
-def describe(owner, place, unit, shown):
-    """One unit, in the words of the module's documentation."""
-    stamp = installed_stamp(place.path(unit))
-    return {
-        "unit": unit,
-        "owner": owner,
-        "account": place.account,
-        "state": shown["ActiveState"],
-        "detail": shown["SubState"],
-        "since": shown["ActiveEnterTimestamp"],
-        "restarts": int(shown.get("NRestarts") or 0),
-        "main_pid": int(shown.get("MainPID") or 0),
-        "current": stamp is None or stamp_of(shown.get("MainPID")) == stamp,
-        **ended(place.manager, unit, shown),
-    }
-
-
-def ended(manager, unit, shown):
-    """How a unit ended last, and with which words; nothing of one that never did."""
-    if shown["ActiveState"] == "failed" or shown["SubState"] == "auto-restart":
-        lines = manager.journal(unit, shown.get("InvocationID"), LINES)
-        status = int(shown.get("ExecMainStatus") or 0)
-        return {"result": shown["Result"], "exit_status": status, "journal": lines}
-    lines = []
-    if int(shown.get("NRestarts") or 0):
-        lines = manager.journal(unit, None, LINES, shown.get("InactiveExitTimestamp"))
-    return {"result": "success", "exit_status": 0, "journal": lines}
+from ansible_collections.onehop.llm.plugins.module_utils import _look
 
 
 def main():
     """The module."""
     module = AnsibleModule(argument_spec={}, supports_check_mode=True)
-    units = []
-    for owner in _owned.owners():
-        for place, names in _unit_places.of(module.run_command, _owned.Owned(owner)):
-            shown = place.manager.show(names)
-            units += [describe(owner, place, unit, shown[unit]) for unit in sorted(shown)]
-    module.exit_json(changed=False, units=units)
+    module.exit_json(changed=False, units=_look.units(module.run_command))
 
 
 if __name__ == "__main__":

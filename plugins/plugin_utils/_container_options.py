@@ -17,8 +17,11 @@ CREDENTIAL_KEYS = (
         "Environment variable that gets the secret's text, for what the engine reads from nowhere "
         "else. Otherwise the secret is the file C(${cred:NAME}).",
         default=None,
+        example="HF_TOKEN",
     ),
 )
+DIGEST = "sha256:" + "0123456789abcdef" * 4
+"""One for examples."""
 SECTIONS = ("unit_config", "container_config", "service_config")
 """Keys of a model that are sections of its unit."""
 SHM_SIZE = "32g"
@@ -65,29 +68,37 @@ def sections() -> tuple[Option, ...]:
     )
 
 
-def image_options(prefix: str, image: str, tag: str | None) -> tuple[Option, ...]:
-    """Which image: ``prefix`` stands before each name."""
+def image_options(prefix: str, image: str, tag: str | None, example: str) -> tuple[Option, ...]:
+    """Which image: ``prefix`` stands before each name, and ``example`` is a tag."""
     return (
-        Option(f"{prefix}image", "image", "The image, without a tag.", default=image),
+        Option(
+            f"{prefix}image",
+            "image",
+            "The image, without a tag.",
+            default=image,
+            example=f"registry.example.org/{image.partition('/')[2]}",
+        ),
         Option(
             f"{prefix}tag",
             "tag",
             "Tag of the image. A digest wins over a default tag.",
             default=tag,
+            example=example,
         ),
         Option(
             f"{prefix}digest",
             "checksum",
             "Digest of the image instead of a tag: C(sha256:) and 64 hexadecimal digits.",
             default=None,
+            example=DIGEST,
         ),
     )
 
 
-def role_options(role: str, title: str, image: str) -> tuple[Option, ...]:
-    """Variables of a role whose workers are rootless containers."""
+def role_options(role: str, image: str, version: str) -> tuple[Option, ...]:
+    """Variables of a role whose workers are rootless containers; ``version`` is one for examples."""
     return (
-        *image_options(f"{role}_", image, None),
+        *image_options(f"{role}_", image, None, f"v{version}"),
         Option(
             f"{role}_image_archives",
             "map",
@@ -96,7 +107,7 @@ def role_options(role: str, title: str, image: str) -> tuple[Option, ...]:
             default={},
             key_type="image_reference",
             elements="path",
-            example={f"{image}:v1": "/srv/images/engine.tar"},
+            example={f"{image}:v{version}": f"/srv/images/{role}.tar"},
         ),
         Option(
             f"{role}_registries",
@@ -105,8 +116,14 @@ def role_options(role: str, title: str, image: str) -> tuple[Option, ...]:
             default={},
             key_type="route_name",
             keys=(
-                Option("username", "str", "The account's name."),
-                Option("password", "str", "Its password or token, from a vault.", secret=True),
+                Option("username", "str", "The account's name.", example="ann"),
+                Option(
+                    "password",
+                    "str",
+                    "Its password or token, from a vault.",
+                    secret=True,
+                    example="{{ vault_docker_token }}",
+                ),
             ),
             example={"docker.io": {"username": "ann", "password": "{{ vault_docker_token }}"}},
         ),
@@ -116,50 +133,60 @@ def role_options(role: str, title: str, image: str) -> tuple[Option, ...]:
             f"The system account that runs the containers. The role makes C({role}); with another "
             "name the account is its owner's, and only checked.",
             default=role,
+            example="llm",
         ),
-        Option(f"{role}_uid", "id", "Its uid; a free one unless given.", default=None),
+        Option(f"{role}_uid", "id", "Its uid; a free one unless given.", default=None, example=503),
         Option(
             f"{role}_group",
             "account",
             f"Its primary group; O({role}_user) unless given.",
             default=None,
+            example="llm",
         ),
         Option(
             f"{role}_gid",
             "id",
             f"The group's gid; O({role}_uid) unless given, or else a free one.",
             default=None,
+            example=503,
         ),
         Option(
             f"{role}_data_dir",
             "path",
             "The account's home, which holds its images. Its file system has to carry overlayfs.",
             default=f"/var/lib/{role}",
+            example=f"/srv/{role}",
         ),
         Option(
             f"{role}_cache_dir",
             "path",
             "Directory for weights and compiled kernels, shared by the workers of this engine.",
             default=f"/var/cache/{role}",
+            example=f"/srv/cache/{role}",
         ),
         Option(
             f"{role}_subuid_start",
             "id",
             "First of the uids that its containers' users map to; a free range unless given.",
             default=None,
+            example=300000,
         ),
-        Option(f"{role}_subuid_count", "positive", "How many these are.", default=65536),
+        Option(
+            f"{role}_subuid_count", "positive", "How many these are.", default=65536, example=131072
+        ),
         Option(
             f"{role}_subgid_start",
             "id",
             f"First of the gids; O({role}_subuid_start) unless given.",
             default=None,
+            example=300000,
         ),
         Option(
             f"{role}_subgid_count",
             "positive",
             f"How many these are; O({role}_subuid_count) unless given.",
             default=None,
+            example=131072,
         ),
         Option(
             f"{role}_devices",
@@ -182,23 +209,26 @@ def liveness_options(prefix: str, retries: int) -> tuple[Option, ...]:
             "positive",
             "Seconds between two questions whether a worker is alive.",
             default=10,
+            example=30,
         ),
         Option(
             f"{prefix}liveness_timeout",
             "positive",
             "Seconds that it may take for an answer.",
             default=5,
+            example=10,
         ),
         Option(
             f"{prefix}liveness_retries",
             "positive",
             "How many questions in a row it may leave unanswered before it is restarted.",
             default=retries,
+            example=6,
         ),
     )
 
 
-def model_keys(role: str, *, sockets: bool) -> tuple[Option, ...]:
+def model_keys(role: str, examples: shared.Examples, *, sockets: bool) -> tuple[Option, ...]:
     """Keys of a model that a rootless container serves."""
     return (
         Option(
@@ -208,22 +238,38 @@ def model_keys(role: str, *, sockets: bool) -> tuple[Option, ...]:
             "the worker gets to see read-only.",
             example="Qwen/Qwen3-8B",
         ),
-        *shared.model_keys(role, sockets=sockets, credential_keys=CREDENTIAL_KEYS),
-        Option("tag", "tag", f"O({role}_tag) for this model.", default=None),
-        Option("digest", "checksum", f"O({role}_digest) for this model.", default=None),
-        Option("version", "engine_version", f"O({role}_version) for this model.", default=None),
+        *shared.model_keys(role, examples, sockets=sockets, credential_keys=CREDENTIAL_KEYS),
+        Option(
+            "tag",
+            "tag",
+            f"O({role}_tag) for this model.",
+            default=None,
+            example=f"v{examples.version}",
+        ),
+        Option(
+            "digest", "checksum", f"O({role}_digest) for this model.", default=None, example=DIGEST
+        ),
+        Option(
+            "version",
+            "engine_version",
+            f"O({role}_version) for this model.",
+            default=None,
+            example=examples.version,
+        ),
         Option(
             "devices",
             "list",
             f"O({role}_devices) for this model; they replace them.",
             default=None,
             elements="device",
+            example=["nvidia.com/gpu=1"],
         ),
         Option(
             "shm_size",
             "size",
             "Size of the container's own /dev/shm, which engines use between GPUs.",
             default=SHM_SIZE,
+            example="16g",
         ),
         *sections(),
     )

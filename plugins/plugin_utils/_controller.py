@@ -15,7 +15,8 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.onehop.llm.plugins.plugin_utils import _wheelhouse
+from ansible_collections.onehop.llm.plugins.plugin_utils import _answers, _wheelhouse
+from ansible_collections.onehop.llm.plugins.plugin_utils._problems import Problems
 
 display = Display()
 PLUGINS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -37,6 +38,14 @@ class Action(ActionBase):
     def variable(self, name: str, task_vars: dict[str, Any]) -> Any:
         """A variable of this host, templated; ``None`` where there is none."""
         return self._templar.template(task_vars.get(name))
+
+    def declared(self, name: str, task_vars: dict[str, Any]) -> Any:
+        """A variable of our roles as this launch has it, whose mistakes the planner has told."""
+        launch = {
+            key: self.variable(key, task_vars) for key in task_vars if _answers.concerns(str(key))
+        }
+        variables = {name: self.variable(name, task_vars)}
+        return _answers.apply(variables, launch, Problems(""), worker=True)[name]
 
     def argument(self, name: str, default: Any = None) -> Any:
         """An argument of the task; a missing one without a default fails the task."""

@@ -47,21 +47,26 @@ def any_reference(text: str) -> bool:
 def check(where: str, credentials: Mapping[str, Any], problems: Problems) -> None:
     """Note each credential that is not given exactly one way, or in a way systemd cannot take."""
     for name, credential in credentials.items():
-        given = [key for key in ("source", "content") if credential[key] is not None]
-        if len(given) != 1:
-            problems.add(
-                f"{where}.{name}",
-                "has both source and content" if given else "has neither source nor content",
-                "Give one: source, a path on the host, or content, the secret from a vault",
-            )
-        if credential["source"] is not None and any(map(str.isspace, credential["source"])):
-            # Seen on systemd 262: "Failed to deserialize: Invalid argument" by its executor.
-            problems.add(
-                f"{where}.{name}.source",
-                "holds a space, and systemd cannot hand over a credential from there",
-                "Write a path without spaces",
-                credential["source"],
-            )
+        check_one(f"{where}.{name}", credential, problems)
+
+
+def check_one(where: str, credential: Mapping[str, Any], problems: Problems) -> None:
+    """What :func:`check` notes of a single one."""
+    given = [key for key in ("source", "content") if credential[key] is not None]
+    if len(given) != 1:
+        problems.add(
+            where,
+            "has both source and content" if given else "has neither source nor content",
+            "Give one: source, a path on the host, or content, the secret from a vault",
+        )
+    if credential["source"] is not None and any(map(str.isspace, credential["source"])):
+        # Seen on systemd 262: "Failed to deserialize: Invalid argument" by its executor.
+        problems.add(
+            f"{where}.source",
+            "holds a space, and systemd cannot hand over a credential from there",
+            "Write a path without spaces",
+            credential["source"],
+        )
 
 
 def paths(unit: str, credentials: Mapping[str, Any]) -> dict[str, dict[str, str]]:

@@ -61,7 +61,9 @@ OPTIONS: tuple[Option, ...] = (
         default=None,
         example="192.0.2.11",
     ),
-    Option("router_edge_port", "port", "TCP port that the edge listens on.", default=8443),
+    Option(
+        "router_edge_port", "port", "TCP port that the edge listens on.", default=8443, example=9443
+    ),
     Option(
         "router_edge_address",
         "str",
@@ -77,20 +79,32 @@ OPTIONS: tuple[Option, ...] = (
         "that one only.",
         default=None,
         keys=(
-            Option("certificate", "path", "PEM file on the host, with its chain."),
-            Option("key", "path", "PEM file on the host. Only root needs to read it."),
+            Option(
+                "certificate",
+                "path",
+                "PEM file on the host, with its chain.",
+                example="/etc/ssl/gpu1.pem",
+            ),
+            Option(
+                "key",
+                "path",
+                "PEM file on the host. Only root needs to read it.",
+                example="/etc/ssl/private/gpu1.key",
+            ),
             Option(
                 "authorities",
                 "path",
                 "PEM file on the routers' hosts, with the authorities that they trust here; those "
                 "of their systems unless given.",
                 default=None,
+                example="/etc/ssl/internal-ca.pem",
             ),
             Option(
                 "name",
                 "str",
                 "The name in the certificate; O(router_edge_address) unless given.",
                 default=None,
+                example="gpu1.internal",
             ),
         ),
         example={"certificate": "/etc/ssl/gpu1.pem", "key": "/etc/ssl/private/gpu1.key"},

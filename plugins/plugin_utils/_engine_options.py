@@ -7,6 +7,8 @@ This plugin util is private to the collection.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.onehop.llm.plugins.plugin_utils import _routes, _weight_options
@@ -16,6 +18,18 @@ FLAG_CHECKS = ("error", "warn", "off")
 """What may become of what is wrong with an engine's flags."""
 SOCKET_DIRECTORY = "/run/onehop"
 
+
+@dataclass(frozen=True)
+class Examples:
+    """What an engine's examples are written with."""
+
+    version: str
+    settings: Mapping[str, Any]
+    """Flags with their values."""
+    extra_args: tuple[str, ...]
+    """Words of a command line."""
+
+
 CREDENTIAL_KEYS = (
     Option(
         "source",
@@ -24,6 +38,7 @@ CREDENTIAL_KEYS = (
         default=None,
         # What is no path may well be the secret itself, written in the wrong place.
         secret=True,
+        example="/etc/llm/alice.key",
     ),
     Option(
         "content",
@@ -31,6 +46,7 @@ CREDENTIAL_KEYS = (
         "The secret itself, from a vaulted variable. It is kept in a file that only root can read.",
         default=None,
         secret=True,
+        example="{{ vault_alice_key }}",
     ),
 )
 
@@ -41,29 +57,48 @@ _SECTION = (
 )
 
 
+_IN_SECTIONS = {
+    "Unit": {"RequiresMountsFor": "/srv/models"},
+    "Container": {"Volume": ["/srv/adapters:/srv/adapters:ro"]},
+    "Service": {"MemoryMax": "64G"},
+}
+
+
 def section(name: str, title: str) -> Option:
     """Overrides of a unit's section."""
-    doc = _SECTION.format(f"C([{title}])")
-    return Option(name, "map", doc, default={}, key_type="str", elements="json")
+    return Option(
+        name,
+        "map",
+        _SECTION.format(f"C([{title}])"),
+        default={},
+        key_type="str",
+        elements="json",
+        example=_IN_SECTIONS[title],
+    )
 
 
-def flags(name: str, doc: str, example: Any = None) -> Option:
+def flags(name: str, doc: str, example: Mapping[str, Any]) -> Option:
     """A dictionary of a command line's flags."""
-    return Option(name, "map", doc, default={}, key_type="str", elements="json", example=example)
+    return Option(
+        name, "map", doc, default={}, key_type="str", elements="json", example=dict(example)
+    )
 
 
-EXTRA_ARGS = Option(
-    "extra_args",
-    "list",
-    "Words put at the end of the command line, as they are.",
-    default=[],
-    elements="str",
-)
+def extra_args(example: tuple[str, ...]) -> Option:
+    """Words of a command line that are no settings."""
+    return Option(
+        "extra_args",
+        "list",
+        "Words put at the end of the command line, as they are.",
+        default=[],
+        elements="str",
+        example=list(example),
+    )
 
 
 def flag_check(doc: str) -> Option:
     """What becomes of what is wrong with flags, where it differs from the role's word."""
-    return Option("flag_check", "flag_check", doc, default=None, choices=FLAG_CHECKS)
+    return Option("flag_check", "flag_check", doc, default=None, choices=FLAG_CHECKS, example="off")
 
 
 def environment(name: str, doc: str) -> Option:
@@ -76,6 +111,7 @@ def environment(name: str, doc: str) -> Option:
         key_type="environment_name",
         elements="environment_value",
         secret=True,
+        example={"OMP_NUM_THREADS": "8"},
     )
 
 
@@ -90,15 +126,16 @@ def credentials(name: str, doc: str, more: tuple[Option, ...] = ()) -> Option:
         key_type="credential_name",
         keys=CREDENTIAL_KEYS + more,
         shorthand="source",
+        example={"alice_key": {"source": "/etc/llm/alice.key"}},
     )
 
 
 def role_options(
-    role: str, title: str, told: str, example: str, *, sockets: bool = True
+    role: str, title: str, told: str, examples: Examples, *, sockets: bool = True
 ) -> tuple[Option, ...]:
     """Variables that every engine's role has; ``sockets`` where the engine can listen on one.
 
-    ``told`` is what tells the engine's version, in words, and ``example`` is a version.
+    ``told`` is what tells the engine's version, in words.
     """
     options = (
         Option(
@@ -112,6 +149,7 @@ def role_options(
             f"{role}_model_settings",
             "Command-line flags of the engine for every model, without the leading dashes. A "
             "model's own C(settings) win.",
+            examples.settings,
         ),
         environment(
             f"{role}_environment", "Environment variables for every model. A model's own win."
@@ -122,6 +160,7 @@ def role_options(
             "File on the host with C(NAME=value) lines for every model, read as root when a "
             "worker starts. The place for secrets that the engine takes from its environment.",
             default=None,
+            example="/etc/llm/all.env",
         ),
         Option(
             f"{role}_version",
@@ -129,7 +168,7 @@ def role_options(
             f"The version of {title} that flags are checked and written for; unless given, {told} "
             "tells it, if it can.",
             default=None,
-            example=example,
+            example=examples.version,
         ),
         Option(
             f"{role}_flag_check",
@@ -138,12 +177,14 @@ def role_options(
             "refuse: an C(error), a warning (C(warn)), or nothing (C(off)).",
             default="error",
             choices=FLAG_CHECKS,
+            example="warn",
         ),
         Option(
             f"{role}_open_files_limit",
             "positive",
             "Number of files that a worker may have open.",
             default=1048576,
+            example=65536,
         ),
         Option(
             f"{role}_startup_ordering",
@@ -157,12 +198,14 @@ def role_options(
             "positive",
             "Seconds that a model may take from its start until it is ready.",
             default=3600,
+            example=7200,
         ),
         Option(
             f"{role}_socket_directory",
             "socket_directory",
             "Directory below /run for the unix sockets of models without a port.",
             default=SOCKET_DIRECTORY,
+            example="/run/llm",
         ),
     )
     weights = _weight_options.role_options(role, CREDENTIAL_KEYS)
@@ -174,7 +217,11 @@ _OR_SOCKET = " Without one it listens on a unix socket that only the router can 
 
 
 def model_keys(
-    role: str, *, sockets: bool = True, credential_keys: tuple[Option, ...] = ()
+    role: str,
+    examples: Examples,
+    *,
+    sockets: bool = True,
+    credential_keys: tuple[Option, ...] = (),
 ) -> tuple[Option, ...]:
     """Keys that a model of every engine has."""
     return (
@@ -184,20 +231,19 @@ def model_keys(
             "label",
             "The name that clients ask for; the key in the dictionary unless given.",
             default=None,
+            example="qwen3",
         ),
         Option(
-            "port",
-            "port",
-            _PORT + (_OR_SOCKET if sockets else ""),
-            default=None,
+            "port", "port", _PORT + (_OR_SOCKET if sockets else ""), default=None, example=18001
         ),
         flags(
             "settings",
             "Command-line flags of the engine, without the leading dashes. V(true) is the bare "
             "flag, V(false) its negation, a list is given as the engine wants it, a dictionary "
             "as JSON, V(null) not at all. C(${cred:NAME}) is the path of a credential.",
+            examples.settings,
         ),
-        EXTRA_ARGS,
+        extra_args(examples.extra_args),
         flag_check(f"O({role}_flag_check) for this model."),
         environment(
             "environment", "Environment variables. C(${cred:NAME}) is the path of a credential."
@@ -207,6 +253,7 @@ def model_keys(
             "path",
             f"File on the host with C(NAME=value) lines, read after O({role}_environment_file).",
             default=None,
+            example="/etc/llm/qwen3.env",
         ),
         credentials("credentials", "Secrets that the worker gets as files.", credential_keys),
         Option(
@@ -214,6 +261,7 @@ def model_keys(
             "positive",
             f"Seconds until it must be ready; O({role}_start_timeout) unless given.",
             default=None,
+            example=1800,
         ),
         _weight_options.model_key(role),
         Option(
@@ -222,6 +270,6 @@ def model_keys(
             "How the router treats the model.",
             default=_routes.NOTHING_SAID,
             keys=(*_routes.OPTIONS, _routes.WEIGHT),
-            example={"aliases": ["small"]},
+            example={"aliases": ["gpt-4o-mini"]},
         ),
     )

@@ -95,6 +95,8 @@ class Engine:
     dialect: Dialect
     flag_table: str
     """The name of the table of its flags."""
+    example: Mapping[str, Any]
+    """A model of it, as an inventory declares one."""
     health_path: str
     """Answers 200 once the model is loaded."""
     model_flags: Mapping[str, str]
@@ -175,6 +177,7 @@ class Engine:
                 "stopped and its unit removed; its weights stay.",
                 default={},
                 keys=self.model_keys,
+                example={"qwen3-8b": dict(self.example)},
             ),
         )
 

@@ -3,7 +3,7 @@
 """Finds what is behind a failure: signatures, which are data, held against a journal's lines.
 
 The rows are those of ``_signature_table.py``. This file and they also go to hosts, to
-``/opt/onehop/lib``, where ``onehop ENGINE why`` reads them. So it needs no more than Python 3.8 and
+``/opt/onehop/lib``, where ``onehop ENGINE why`` and ``onehop status`` read them. So it needs no more than Python 3.8 and
 its standard library.
 
 A report is a dictionary with ``journal`` (lines), ``result`` (systemd's word for how the unit
@@ -54,6 +54,11 @@ _MILD = re.compile(
 )
 
 
+def plain(text: str) -> str:
+    """A text without what moves a cursor, changes a colour or turns a line's direction."""
+    return _CONTROL.sub("", _ESCAPE.sub("", text))
+
+
 def tidy(lines: Iterable[str]) -> list[str]:
     """Journal lines without control characters, and of a progress bar only its last state.
 
@@ -61,8 +66,8 @@ def tidy(lines: Iterable[str]) -> list[str]:
     """
     kept: list[str] = []
     for line in lines:
-        for part in re.split(r"[\r\n]+", _ESCAPE.sub("", line)):
-            part = _CONTROL.sub("", part).rstrip()[:READ]
+        for part in re.split(r"[\r\n]+", line):
+            part = plain(part).rstrip()[:READ]
             if not part.strip():
                 continue
             gauge = _BAR.match(part)

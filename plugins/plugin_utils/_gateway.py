@@ -56,16 +56,23 @@ def _by_flag(flag: str) -> str:
 
 KEYS: tuple[Option, ...] = (
     Option("enable", "bool", "Whether the gateway runs.", default=False),
-    *containers.image_options("", _IMAGE, _TAG),
+    *containers.image_options("", _IMAGE, _TAG, "1.13.0"),
     Option(
         "bind_address",
         "str",
         "Address that it listens on, for requests and for metrics.",
         default="127.0.0.1",
+        example="192.0.2.11",
     ),
-    Option("port", "port", "TCP port that it listens on. It has to be given.", default=None),
+    Option(
+        "port",
+        "port",
+        "TCP port that it listens on. It has to be given.",
+        default=None,
+        example=30000,
+    ),
     Option("enable_metrics", "bool", "Whether it serves metrics for Prometheus.", default=True),
-    Option("metrics_port", "port", "TCP port of its metrics.", default=29000),
+    Option("metrics_port", "port", "TCP port of its metrics.", default=29000, example=29001),
     Option(
         "route",
         "bool",
@@ -76,9 +83,9 @@ KEYS: tuple[Option, ...] = (
     shared.flags(
         "settings",
         "Its command-line flags, without the leading dashes, as in a model's settings.",
-        example={"policy": "cache_aware", "tls-cert-path": "/etc/ssl/gateway.pem"},
+        example={"policy": "cache_aware"},
     ),
-    shared.EXTRA_ARGS,
+    shared.extra_args(("--log-level", "debug")),
     Option(
         "version",
         "engine_version",
@@ -94,6 +101,7 @@ KEYS: tuple[Option, ...] = (
         "path",
         "File on the host with C(NAME=value) lines, which the account can read.",
         default=None,
+        example="/etc/llm/gateway.env",
     ),
     shared.credentials(
         "credentials",
@@ -106,6 +114,7 @@ KEYS: tuple[Option, ...] = (
                 "Flag that gets the secret's text. It is on no command line.",
                 default=None,
                 choices=("api-key", "control-plane-api-keys", "tenant-api-key"),
+                example="api-key",
             ),
         ),
     ),
@@ -114,6 +123,7 @@ KEYS: tuple[Option, ...] = (
         "positive",
         "Seconds until it must be ready, once its workers are.",
         default=600,
+        example=300,
     ),
     *containers.sections(),
 )
@@ -125,7 +135,7 @@ OPTION = Option(
     "router does not do, such as cache-aware routing between workers.",
     default=None,
     keys=KEYS,
-    example={"enable": True, "port": 30000},
+    example={"enable": True, "port": 30000, "version": "1.13.0"},
 )
 
 GATEWAY = Engine(
@@ -146,6 +156,7 @@ GATEWAY = Engine(
     model_keys=KEYS,
     dialect=Dialect(joined=True, negate=False, abbreviates=True, underscores=False),
     flag_table="gateway",
+    example={},
     health_path="/readiness",
     model_flags={},
     port_flags={},

@@ -48,6 +48,7 @@ OPTIONS: tuple[Option, ...] = (
         "them, so that the host needs no index; C(host) lets the host's pip ask its index.",
         default="controller",
         choices=("controller", "host"),
+        example="host",
     ),
     Option(
         "gpu_host_hub_wheelhouse",
@@ -55,6 +56,7 @@ OPTIONS: tuple[Option, ...] = (
         "Directory on the controller in which these packages are kept; a folder in the user's cache "
         "unless given. What lies there already is not fetched.",
         default=None,
+        example="/srv/artefacts/hub-wheels",
     ),
     Option(
         "gpu_host_toolkit_repository",
@@ -66,11 +68,13 @@ OPTIONS: tuple[Option, ...] = (
                 "address",
                 "str",
                 "Its address: for apt the line behind C(deb), for dnf and zypper the C(baseurl).",
+                example="https://nvidia.github.io/libnvidia-container/stable/deb/amd64 /",
             ),
             Option(
                 "key",
                 "str",
                 "The public key that its packages or lists are signed with, in ASCII armour.",
+                example="{{ lookup('ansible.builtin.file', 'files/nvidia.asc') }}",
             ),
         ),
         example={
@@ -92,6 +96,7 @@ OPTIONS: tuple[Option, ...] = (
                 doc,
                 default=_checks.DEFAULTS[name],
                 choices=_checks.LEVELS,
+                example=_checks.WARN if _checks.DEFAULTS[name] == _checks.ERROR else _checks.ERROR,
             )
             for name, doc in _checks.CHECKS.items()
         ),
@@ -102,6 +107,7 @@ OPTIONS: tuple[Option, ...] = (
         "size",
         "Space that is to be free where an engine's images are kept, before one is fetched.",
         default="40g",
+        example="80g",
     ),
 )
 

@@ -26,6 +26,7 @@ from ansible_collections.onehop.llm.plugins.plugin_utils._promises import (
 from ansible_collections.onehop.llm.plugins.plugin_utils._schema import Option
 
 ROLE = "llama_cpp"
+_EXAMPLES = shared.Examples("b9093", {"ctx-size": 16384}, ("--seed", "7"))
 
 _GPU = ("auto", "always", "never")
 _GPU_DOC = (
@@ -90,13 +91,14 @@ LLAMA_CPP = Engine(
         },
     ),
     role_options=(
-        *shared.role_options(ROLE, "llama.cpp", "the name of the archive or the binary", "b9000"),
+        *shared.role_options(ROLE, "llama.cpp", "the name of the archive or the binary", _EXAMPLES),
         Option(
             f"{ROLE}_package",
             "str",
             "The distribution's package that brings llama-server. It is used unless O(llama_cpp_"
             "archive) or O(llama_cpp_binary) is given.",
             default="llama.cpp",
+            example="llama-cpp",
         ),
         Option(
             f"{ROLE}_archive",
@@ -109,8 +111,14 @@ LLAMA_CPP = Engine(
                     "source",
                     "str",
                     "An http or https address that the host fetches, or a path on the controller.",
+                    example="/srv/artefacts/llama-b9000-bin-ubuntu-x64.tar.gz",
                 ),
-                Option("checksum", "checksum", "C(sha256:) and the archive's SHA-256."),
+                Option(
+                    "checksum",
+                    "checksum",
+                    "C(sha256:) and the archive's SHA-256.",
+                    example="sha256:" + "0" * 64,
+                ),
             ),
             example={
                 "source": "/srv/artefacts/llama-b9000-bin-ubuntu-x64.tar.gz",
@@ -130,23 +138,33 @@ LLAMA_CPP = Engine(
             "An existing account to run the workers as. Without one, each gets a user of its own "
             "that exists only while it runs.",
             default=None,
+            example="llm",
         ),
-        Option(f"{ROLE}_gpu", "str", _GPU_DOC, default="auto", choices=_GPU),
+        Option(f"{ROLE}_gpu", "str", _GPU_DOC, default="auto", choices=_GPU, example="never"),
         Option(
             f"{ROLE}_weights_dir",
             "path",
             "Directory for the weights that the role fetches, shared by all workers of this engine.",
             default="/var/cache/onehop-models",
+            example="/srv/cache/models",
         ),
     ),
     model_keys=(
-        *shared.model_keys(ROLE),
-        Option("gpu", "str", f"O({ROLE}_gpu) for this model.", default=None, choices=_GPU),
+        *shared.model_keys(ROLE, _EXAMPLES),
+        Option(
+            "gpu",
+            "str",
+            f"O({ROLE}_gpu) for this model.",
+            default=None,
+            choices=_GPU,
+            example="never",
+        ),
         shared.section("unit_config", "Unit"),
         shared.section("service_config", "Service"),
     ),
     dialect=Dialect(repeat=True, negate=True),
     flag_table=ROLE,
+    example={"port": 18001, "settings": {"hf-repo": "unsloth/Qwen3-8B-GGUF:UD-Q4_K_XL"}},
     health_path="/health",
     model_flags={"alias": "{name}"},
     port_flags={"host": "127.0.0.1", "port": "{port}"},

@@ -64,12 +64,15 @@ class Plan:
         return {"hosts": self.hosts, "routes": self.routes}
 
 
+def known_options() -> list[_schema.Option]:
+    """All variables that our roles read."""
+    engines = [option for engine in ENGINES.values() for option in engine.options()]
+    return [*engines, *_router.OPTIONS, *_edges.OPTIONS, *_gpu_host.OPTIONS]
+
+
 def known_variables() -> list[str]:
     """The names of all variables that our roles read."""
-    engines = [option.name for engine in ENGINES.values() for option in engine.options()]
-    return engines + [
-        option.name for option in (*_router.OPTIONS, *_edges.OPTIONS, *_gpu_host.OPTIONS)
-    ]
+    return [option.name for option in known_options()]
 
 
 def make(hosts: Iterable[Host], *, complete: bool = True) -> Plan:

@@ -29,6 +29,7 @@ _UPSTREAM: tuple[Option, ...] = (
         "url",
         "Where the model is served: an absolute http, https or unix URL.",
         default=None,
+        example="https://api.openai.com",
     ),
     Option(
         "headers",
@@ -38,9 +39,16 @@ _UPSTREAM: tuple[Option, ...] = (
         key_type="header_name",
         elements="str",
         secret=True,
+        example={"Authorization": "Bearer ${cred:openai_key}"},
     ),
-    Option("model", "route_name", "The model's name there, where it is another.", default=None),
-    Option("weight", "positive", "Its share of the requests beside others.", default=1),
+    Option(
+        "model",
+        "route_name",
+        "The model's name there, where it is another.",
+        default=None,
+        example="gpt-4o-2024-11-20",
+    ),
+    Option("weight", "positive", "Its share of the requests beside others.", default=1, example=2),
     Option(
         "health",
         "url_path",
@@ -54,10 +62,29 @@ _UPSTREAM: tuple[Option, ...] = (
         "file",
         "PEM file of the authorities, or of the one server, to trust instead of the system's.",
         default=None,
+        example="/etc/onehop/provider-ca.pem",
     ),
-    Option("certificate", "file", "PEM file of the router's own certificate.", default=None),
-    Option("key", "file", "PEM file of that certificate's key.", default=None),
-    Option("server_name", "str", "The name in the server's certificate.", default=None),
+    Option(
+        "certificate",
+        "file",
+        "PEM file of the router's own certificate.",
+        default=None,
+        example="/etc/onehop/router.pem",
+    ),
+    Option(
+        "key",
+        "file",
+        "PEM file of that certificate's key.",
+        default=None,
+        example="${cred:router_tls_key}",
+    ),
+    Option(
+        "server_name",
+        "str",
+        "The name in the server's certificate.",
+        default=None,
+        example="api.example.com",
+    ),
 )
 """Where a model is that others serve."""
 
@@ -73,8 +100,11 @@ OPTIONS: tuple[Option, ...] = (
         "str",
         "Address that the router listens on. Beyond loopback it wants O(router_client_keys).",
         default="127.0.0.1",
+        example="0.0.0.0",
     ),
-    Option("router_port", "port", "TCP port that the router listens on.", default=8080),
+    Option(
+        "router_port", "port", "TCP port that the router listens on.", default=8080, example=8000
+    ),
     Option(
         "router_socket",
         "path",
@@ -87,6 +117,7 @@ OPTIONS: tuple[Option, ...] = (
         "account",
         "Group that may use O(router_socket).",
         default="root",
+        example="www-data",
     ),
     Option(
         "router_models",
@@ -103,6 +134,10 @@ OPTIONS: tuple[Option, ...] = (
                 "Several places that serve the model, each with the keys above, instead of them.",
                 default=[],
                 keys=_UPSTREAM,
+                example=[
+                    {"url": "https://gpu1.example.com:8443"},
+                    {"url": "https://gpu2.example.com:8443", "weight": 2},
+                ],
             ),
             *_routes.OPTIONS,
         ),
@@ -123,6 +158,7 @@ OPTIONS: tuple[Option, ...] = (
                 "credential",
                 "credential_name",
                 "Which of O(router_credentials) holds the client's key.",
+                example="alice_key",
             ),
             Option(
                 "models",
@@ -130,6 +166,7 @@ OPTIONS: tuple[Option, ...] = (
                 "Models that the client may use; all of them unless given.",
                 default=None,
                 elements="route_name",
+                example=["small"],
             ),
             Option(
                 "next_credential",
@@ -137,6 +174,7 @@ OPTIONS: tuple[Option, ...] = (
                 "Another key of the same client, valid beside the first while that is being "
                 "replaced.",
                 default=None,
+                example="alice_next_key",
             ),
             Option(
                 "paths",
@@ -144,12 +182,14 @@ OPTIONS: tuple[Option, ...] = (
                 "Paths that the client may ask for, in place of O(router_allowed_paths).",
                 default=None,
                 elements="str",
+                example=["/v1/chat/completions", "/metrics"],
             ),
             Option(
                 "max_concurrent_requests",
                 "count",
                 "Its requests at a time; 0 for no limit.",
                 default=0,
+                example=4,
             ),
         ),
         example={"alice": {"credential": "alice_key"}},
@@ -162,13 +202,24 @@ OPTIONS: tuple[Option, ...] = (
         "read, or C(${cred:NAME}). They are read again at each reload.",
         default=None,
         keys=(
-            Option("certificate", "file", "The certificate and those above it, in PEM."),
-            Option("key", "file", "Its private key, in PEM and without a password."),
+            Option(
+                "certificate",
+                "file",
+                "The certificate and those above it, in PEM.",
+                example="/etc/onehop/router.pem",
+            ),
+            Option(
+                "key",
+                "file",
+                "Its private key, in PEM and without a password.",
+                example="${cred:router_tls_key}",
+            ),
             Option(
                 "client_ca",
                 "file",
                 "The authority whose certificate clients have to show. None unless given.",
                 default=None,
+                example="/etc/onehop/clients.pem",
             ),
         ),
         example={"certificate": "/etc/onehop/router.pem", "key": "${cred:router_tls_key}"},
@@ -182,6 +233,7 @@ OPTIONS: tuple[Option, ...] = (
         key_type="environment_name",
         elements="environment_value",
         secret=True,
+        example={"SITE": "berlin"},
     ),
     Option(
         "router_environment_files",
@@ -196,6 +248,7 @@ OPTIONS: tuple[Option, ...] = (
         "positive",
         "Processes that serve. Limits and counts hold for all of them together.",
         default=1,
+        example=2,
     ),
     Option(
         "router_allow_anonymous",
@@ -210,12 +263,14 @@ OPTIONS: tuple[Option, ...] = (
         "inference paths of OpenAI and Anthropic unless given, [/**] for every path.",
         default=None,
         elements="str",
+        example=["/v1/**"],
     ),
     Option(
         "router_max_body_bytes",
         "count",
         "Largest request body in bytes; 0 for no limit.",
         default=104857600,
+        example=33554432,
     ),
     Option(
         "router_max_concurrent_requests",
@@ -223,42 +278,49 @@ OPTIONS: tuple[Option, ...] = (
         "Requests under way at a time over all models, after which they wait or the answer is 429; 0 "
         "for no limit.",
         default=0,
+        example=64,
     ),
     Option(
         "router_max_buffered_bytes",
         "count",
         "Bytes of request bodies held in memory at a time; 0 for no limit.",
         default=1073741824,
+        example=4294967296,
     ),
     Option(
         "router_max_queued_requests",
         "count",
         "Requests over a limit on concurrency that wait for their turn; the others get 429.",
         default=0,
+        example=100,
     ),
     Option(
         "router_queue_seconds",
         "count",
         "How long a request may wait for its turn.",
         default=10,
+        example=60,
     ),
     Option(
         "router_max_held_requests",
         "count",
         "Requests that wait for a model none of whose replicas is up, over all models.",
         default=256,
+        example=1000,
     ),
     Option(
         "router_hold_seconds",
         "count",
         "How long a request may wait for a replica that restarts, after which the answer is 503.",
         default=30,
+        example=120,
     ),
     Option(
         "router_health_seconds",
         "positive",
         "Seconds between two looks at a replica's health.",
         default=5,
+        example=15,
     ),
     Option(
         "router_answer_seconds",
@@ -266,18 +328,21 @@ OPTIONS: tuple[Option, ...] = (
         "How long an engine may take until its answer begins, after which it is 504; 0 for no "
         "limit, since a long prompt on a CPU takes many minutes.",
         default=0,
+        example=600,
     ),
     Option(
         "router_idle_stream_seconds",
         "count",
         "How long an answer may pause before it is given up; 0 for no limit.",
         default=0,
+        example=120,
     ),
     Option(
         "router_default_model",
         "route_name",
         "The model of requests that name none.",
         default=None,
+        example="small",
     ),
     Option(
         "router_access_log",
@@ -290,6 +355,7 @@ OPTIONS: tuple[Option, ...] = (
         "count",
         "How long the streams under way may take to finish when the router stops.",
         default=60,
+        example=600,
     ),
     Option(
         "router_python",
@@ -306,6 +372,7 @@ OPTIONS: tuple[Option, ...] = (
         "them, so that the host needs no internet; C(host) lets the host's pip ask its index.",
         default="controller",
         choices=("controller", "host"),
+        example="host",
     ),
     Option(
         "router_wheelhouse",
@@ -315,7 +382,13 @@ OPTIONS: tuple[Option, ...] = (
         default=None,
         example="/srv/artefacts/wheelhouse",
     ),
-    Option("router_user", "account", "Account that the router runs as.", default="onehop-router"),
+    Option(
+        "router_user",
+        "account",
+        "Account that the router runs as.",
+        default="onehop-router",
+        example="llm-router",
+    ),
 )
 
 

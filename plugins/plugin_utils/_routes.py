@@ -28,6 +28,7 @@ OPTIONS: tuple[Option, ...] = (
         "Other names that clients may ask for. The model itself hears its own name.",
         default=[],
         elements="route_name",
+        example=["gpt-4o-mini"],
     ),
     Option("list_aliases", "bool", "Whether C(/v1/models) shows the aliases too.", default=False),
     Option(
@@ -37,6 +38,7 @@ OPTIONS: tuple[Option, ...] = (
         "the fewest requests, V(affinity) keeps a session with the replica that has its cache.",
         default="least_outstanding",
         choices=("least_outstanding", "affinity"),
+        example="affinity",
     ),
     Option(
         "fallbacks",
@@ -44,12 +46,14 @@ OPTIONS: tuple[Option, ...] = (
         "Models to ask, in this order, when no replica can be reached.",
         default=[],
         elements="route_name",
+        example=["small"],
     ),
     Option(
         "max_concurrent_requests",
         "count",
         "Requests for it at a time; 0 for no limit.",
         default=0,
+        example=8,
     ),
     Option(
         "card",
@@ -68,6 +72,7 @@ WEIGHT = Option(
     "positive",
     "Its share of the requests beside replicas on other hosts.",
     default=1,
+    example=2,
 )
 
 _DEFAULTS: dict[str, Any] = {option.name: option.default for option in OPTIONS}

@@ -39,6 +39,14 @@ Podman's generator writes U+0080 as a byte of its own (seen with 5.4 and 5.8).""
 NO_TEXT_MEND = "Remove NUL, U+0080, surrogates and noncharacters of Unicode"
 
 
+_MARKUP = re.compile(r"\b[COVM]\(([^()]*(?:\([^()]*\)[^()]*)*)\)")
+
+
+def plain(doc: str) -> str:
+    """A description without Ansible's markup."""
+    return _MARKUP.sub(r"\1", doc)
+
+
 class Unfit(ValueError):
     """A value that its type refuses; args are what is wrong and what to write instead."""
 

@@ -32,6 +32,7 @@ from ansible_collections.onehop.llm.plugins.plugin_utils._sglang_hardware import
 
 ROLE = "sglang"
 _IMAGE = "docker.io/lmsysorg/sglang"
+_EXAMPLES = shared.Examples("0.5.23", {"context-length": 32768}, ("--random-seed", "7"))
 
 _LOOPBACK = "Remove it: a worker listens on loopback"
 _TLS = "Remove it: workers listen on loopback, and TLS ends at the router"
@@ -86,12 +87,12 @@ SGLANG = Engine(
         not_paths=frozenset(("fastapi-root-path",)),
     ),
     role_options=(
-        *shared.role_options(ROLE, "SGLang", "the image's tag", "0.5.23", sockets=False),
-        *containers.role_options(ROLE, "SGLang", _IMAGE),
+        *shared.role_options(ROLE, "SGLang", "the image's tag", _EXAMPLES, sockets=False),
+        *containers.role_options(ROLE, _IMAGE, _EXAMPLES.version),
         _gateway.OPTION,
     ),
     front=_gateway,
-    model_keys=containers.model_keys(ROLE, sockets=False),
+    model_keys=containers.model_keys(ROLE, _EXAMPLES, sockets=False),
     dialect=Dialect(
         joined=True,
         negate=False,
@@ -101,6 +102,7 @@ SGLANG = Engine(
         short={"dp": "dp-size", "tp": "tp-size"},
     ),
     flag_table=ROLE,
+    example={"model": "Qwen/Qwen3-8B", "port": 19001},
     health_path="/health_generate",
     model_flags={"model-path": "{model}", "served-model-name": "{name}"},
     port_flags={"host": "0.0.0.0", "port": "30000"},

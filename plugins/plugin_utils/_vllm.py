@@ -33,6 +33,7 @@ from ansible_collections.onehop.llm.plugins.plugin_utils._vllm_hardware import H
 
 ROLE = "vllm"
 _IMAGE = "docker.io/vllm/vllm-openai"
+_EXAMPLES = shared.Examples("0.33.0", {"max-model-len": 32768}, ("--seed", "7"))
 
 _LOOPBACK = "Remove it: a worker listens on loopback or on a unix socket"
 _TLS = "Remove it: workers listen on loopback, and TLS ends at the router"
@@ -81,10 +82,10 @@ VLLM = Engine(
         not_paths=frozenset(("fastapi-root-path", "root-path", "rope-scaling")),
     ),
     role_options=(
-        *shared.role_options(ROLE, "vLLM", "the image's tag", "0.33.0"),
-        *containers.role_options(ROLE, "vLLM", _IMAGE),
+        *shared.role_options(ROLE, "vLLM", "the image's tag", _EXAMPLES),
+        *containers.role_options(ROLE, _IMAGE, _EXAMPLES.version),
     ),
-    model_keys=containers.model_keys(ROLE, sockets=True),
+    model_keys=containers.model_keys(ROLE, _EXAMPLES, sockets=True),
     dialect=Dialect(
         joined=True,
         negate=True,
@@ -94,6 +95,7 @@ VLLM = Engine(
         prefixes=("-O",),
     ),
     flag_table=ROLE,
+    example={"model": "Qwen/Qwen3-8B", "port": 18001},
     health_path="/health",
     words=("{model}",),
     model_flags={"served-model-name": "{name}"},

@@ -22,7 +22,7 @@ _WAYS_DOC = (
 def role_options(role: str, credential: tuple[Option, ...]) -> tuple[Option, ...]:
     """Variables of every engine's role; ``credential`` are the keys of a secret."""
     return (
-        Option(f"{role}_weights", "str", _WAYS_DOC, default="stage", choices=WAYS),
+        Option(f"{role}_weights", "str", _WAYS_DOC, default="stage", choices=WAYS, example="found"),
         Option(
             f"{role}_weights_bundles",
             "list",
@@ -54,6 +54,7 @@ def role_options(role: str, credential: tuple[Option, ...]) -> tuple[Option, ...
             "positive",
             "Seconds that fetching the weights may take.",
             default=86400,
+            example=172800,
         ),
         Option(
             f"{role}_hub_endpoint",
@@ -78,5 +79,10 @@ def role_options(role: str, credential: tuple[Option, ...]) -> tuple[Option, ...
 def model_key(role: str) -> Option:
     """What a model may say of its own."""
     return Option(
-        "weights", "str", f"O({role}_weights) for this model.", default=None, choices=WAYS
+        "weights",
+        "str",
+        f"O({role}_weights) for this model.",
+        default=None,
+        choices=WAYS,
+        example="engine",
     )

@@ -82,7 +82,7 @@ def read(role: str, variables: Mapping[str, Any], problems: Problems) -> dict[st
             )
     token = variables[f"{role}_hub_token"]
     if token:
-        _credentials.check(role, {"hub_token": token}, problems)
+        _credentials.check_one(f"{role}_hub_token", token, problems)
     return {
         "bundles": bundles,
         "sources": variables[f"{role}_weights_sources"],

@@ -111,15 +111,6 @@ def collect(sources: Sources, home: str, target: Mapping[str, str]) -> str:
     """
     libc = f"{target['libc']}{target['libc_version']}"
     directory = os.path.join(home, f"py{target['python']}-{libc}-{target['machine']}")
-    try:
-        os.makedirs(directory, exist_ok=True)
-        lock = os.open(os.path.join(directory, ".lock"), os.O_CREAT | os.O_RDWR, 0o644)
-    except OSError as error:
-        raise WheelhouseError(
-            f"{sources.title} cannot be kept in {directory}: {error.strerror}. Name a directory of "
-            f"the controller that can be written in {sources.prefix}_wheelhouse, or let the host "
-            f"fetch them with {sources.prefix}_packages: host."
-        ) from error
     options = ["--only-binary=:all:", "--no-deps", "--require-hashes", "--dest", directory]
     options += ["--python-version", target["python"], "--implementation", "cp"]
     for abi in (f"cp{target['python'].replace('.', '')}", "abi3", "none"):
@@ -128,10 +119,22 @@ def collect(sources: Sources, home: str, target: Mapping[str, str]) -> str:
         options += ["--platform", platform]
     options += ["--requirement", sources.lock]
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet"]
+    offline = [*command, "--no-index", "--find-links", directory, *options]
+    try:
+        os.makedirs(directory, exist_ok=True)
+        lock = os.open(os.path.join(directory, ".lock"), os.O_CREAT | os.O_RDWR, 0o644)
+    except OSError as error:
+        # In an image, or a project that is read-only, all may be there.
+        if os.path.isdir(directory) and _succeeds(offline):
+            return directory
+        raise WheelhouseError(
+            f"{sources.title} cannot be kept in {directory}: {error.strerror}. Name a directory of "
+            f"the controller that can be written in {sources.prefix}_wheelhouse, or let the host "
+            f"fetch them with {sources.prefix}_packages: host."
+        ) from error
     with os.fdopen(lock):
         fcntl.flock(lock, fcntl.LOCK_EX)
-        offline = [*command, "--no-index", "--find-links", directory, *options]
-        if subprocess.run(offline, capture_output=True, check=False).returncode == 0:
+        if _succeeds(offline):
             return directory
         said = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
     if said.returncode != 0:
@@ -142,6 +145,10 @@ def collect(sources: Sources, home: str, target: Mapping[str, str]) -> str:
             f"host fetch them with {sources.prefix}_packages: host."
         )
     return directory
+
+
+def _succeeds(command: list[str]) -> bool:
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def pack(sources: Sources, wheels: str | None, path: str) -> None:

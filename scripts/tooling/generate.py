@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: The OneHop authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Writes what comes from tables: each role's defaults, argument specs and README from that of variables, the reference
-pages of flags from those of engines, and the runbook from that of signatures.
+pages of flags from those of engines, the runbook from that of signatures, and what AWX has of ours.
 
 ``scripts/generate`` writes the files, ``scripts/generate --check`` says which ones are not what it
 would write.
@@ -21,20 +21,26 @@ import yaml
 
 from ansible_collections.onehop.llm.plugins.plugin_utils import (
     _catalogue,
-    _edges,
     _finding,
-    _gpu_host,
-    _router,
     _signature_table,
 )
-from ansible_collections.onehop.llm.plugins.plugin_utils._schema import REQUIRED, TYPES, Option
+from ansible_collections.onehop.llm.plugins.plugin_utils._schema import (
+    REQUIRED,
+    TYPES,
+    Option,
+    plain,
+)
 from ansible_collections.onehop.llm.plugins.plugin_utils._signature import Signature
+from tooling import awx, runbooks
 from tooling.flags import pages
+from tooling.llmhop import page as llmhop
+from tooling.variables import ROLES, default, example, literal
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SPDX = "# SPDX-FileCopyrightText: The OneHop authors\n# SPDX-License-Identifier: GPL-3.0-or-later\n"
 MADE = "# Made by scripts/generate from plugins/plugin_utils; change the table there.\n"
 BEGIN = "<!-- Made by scripts/generate: variables -->"
+BEGIN_LLMHOP = "<!-- Made by scripts/generate from scripts/tooling/llmhop -->"
 END = "<!-- End of what scripts/generate made -->"
 SHORT = {
     "gpu_host": "Have what a host needs once to run models in rootless containers",
@@ -67,11 +73,6 @@ def defaults(options: Sequence[Option]) -> str:
     return SPDX + MADE + "---\n" + "\n".join(blocks)
 
 
-def plain(doc: str) -> str:
-    """A description without Ansible's markup."""
-    return re.sub(r"\b[COVM]\(([^()]*(?:\([^()]*\)[^()]*)*)\)", r"\1", doc)
-
-
 def argument_specs(role: str, options: Sequence[Option]) -> str:
     spec: dict[str, Any] = {
         "argument_specs": {
@@ -89,8 +90,24 @@ def argument_specs(role: str, options: Sequence[Option]) -> str:
     return SPDX + MADE + "---\n" + dump(spec)
 
 
+def meta(role: str) -> str:
+    """What Galaxy and ansible-lint want to know of a role; it needs no other."""
+    info = {
+        "author": "The OneHop authors",
+        "description": SHORT[role],
+        "license": "GPL-3.0-or-later",
+        "min_ansible_version": "2.18.0",
+        "standalone": False,
+    }
+    return SPDX + MADE + "---\n" + dump({"galaxy_info": info, "dependencies": []})
+
+
 def argument(option: Option) -> dict[str, Any]:
     spec: dict[str, Any] = {"type": TYPES[option.type].argument, "description": [option.doc]}
+    shown = literal(example(option))
+    # Ansible would fill in a template, and its markup ends at a parenthesis.
+    if len(shown) < 120 and not re.search(r"\{\{|[()]", shown):
+        spec["description"].append(f"For example C({shown}).")
     if option.type == "list":
         spec["elements"] = TYPES[option.elements or "str"].argument
     if option.default is REQUIRED:
@@ -102,11 +119,12 @@ def argument(option: Option) -> dict[str, Any]:
     return spec
 
 
-def readme(path: Path, options: Sequence[Option]) -> str:
-    text = path.read_text() if path.exists() else f"{BEGIN}\n{END}\n"
-    before, dummy, rest = text.partition(BEGIN)
+def within(path: Path, begin: str, lines: Iterator[str]) -> str:
+    """A page whose part between ``begin`` and the end is made, and whose rest is written by hand."""
+    text = path.read_text() if path.exists() else f"{begin}\n{END}\n"
+    before, dummy, rest = text.partition(begin)
     dummy, dummy, after = rest.partition(END)
-    return before + BEGIN + "\n\n" + "\n".join(tables(options)) + "\n" + END + after
+    return before + begin + "\n\n" + "\n".join(lines) + "\n" + END + after
 
 
 def tables(options: Sequence[Option]) -> Iterator[str]:
@@ -127,21 +145,16 @@ def keys(option: Option, where: str) -> Iterator[str]:
 
 
 def table(options: Sequence[Option]) -> Iterator[str]:
-    yield "| name | type | default | what it is |"
-    yield "| --- | --- | --- | --- |"
+    yield "| name | type | default | what it is | for example |"
+    yield "| --- | --- | --- | --- | --- |"
     for option in options:
         kind = TYPES[option.type].argument
-        default = "required" if option.default is REQUIRED else f"`{literal(option.default)}`"
         doc = re.sub(r"\b[COVM]\(([^()]*(?:\([^()]*\)[^()]*)*)\)", r"`\1`", option.doc)
         if option.choices:
             doc += f" One of {', '.join(f'`{choice}`' for choice in option.choices)}."
-        yield f"| `{option.name}` | {kind} | {default} | {doc.replace('|', chr(92) + '|')} |"
+        cells = (f"`{option.name}`", kind, default(option), doc, f"`{literal(example(option))}`")
+        yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
     yield ""
-
-
-def literal(value: Any) -> str:
-    text: str = yaml.dump(value, default_flow_style=True, width=1000, sort_keys=False)
-    return text.replace("\n...", "").strip()
 
 
 DIAGNOSES = """\
@@ -160,6 +173,10 @@ host `onehop ENGINE why MODEL` tells all of it again, at any time. Each points h
 Where several signs meet, the one that tells most wins, and of those the last; what only follows from a failure, such as
 [engine-dead](#engine-dead), is told where nothing else is known. Mends are in the inventory's words; NAME is the model's key.
 Under a sign stands a line as its program prints it.
+
+Called at night? The runbooks go from what you see to what to run and to the mend: [a worker does not start](runbooks/worker.md),
+[GPU and driver](runbooks/gpu.md), [memory](runbooks/memory.md), [NCCL](runbooks/nccl.md), [weights and the hub](runbooks/hub.md),
+[Podman](runbooks/podman.md), [disks](runbooks/disk.md), [the router and its edges](runbooks/router.md).
 """
 
 
@@ -188,20 +205,27 @@ def entry(row: Signature) -> str:
             lines.append("")
         whose = f"{_catalogue.ENGINES[role].title}: " if len(told) > 1 else ""
         lines.append(f"- {whose}{_finding.mend(found, words)}")
+    family = runbooks.family(row.id)
+    lines += ["", f"Runbook: [{family}](runbooks/{family}.md)"]
     return "\n".join(lines) + "\n"
 
 
 def files() -> dict[Path, str]:
-    roles = {role: engine.options() for role, engine in _catalogue.ENGINES.items()}
-    roles["router"] = (*_router.OPTIONS, *_edges.OPTIONS)
-    roles["gpu_host"] = _gpu_host.OPTIONS
-    made = {ROOT / "docs" / "diagnoses.md": diagnoses()}
-    for role, options in roles.items():
+    moving = ROOT / "docs" / "moving" / "from-llmhop.md"
+    made = {
+        ROOT / "docs" / "diagnoses.md": diagnoses(),
+        moving: within(moving, BEGIN_LLMHOP, llmhop.tables()),
+    }
+    for name in runbooks.FAMILIES:
+        path = ROOT / "docs" / "runbooks" / f"{name}.md"
+        made[path] = within(path, runbooks.BEGIN, runbooks.table(name))
+    for role, options in ROLES.items():
         home = ROOT / "roles" / role
         made[home / "defaults" / "main.yml"] = defaults(options)
         made[home / "meta" / "argument_specs.yml"] = argument_specs(role, options)
-        made[home / "README.md"] = readme(home / "README.md", options)
-    return made | pages.files()
+        made[home / "meta" / "main.yml"] = meta(role)
+        made[home / "README.md"] = within(home / "README.md", BEGIN, tables(options))
+    return made | pages.files() | awx.files()
 
 
 def main() -> int:

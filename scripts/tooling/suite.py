@@ -9,12 +9,12 @@ import json
 import os
 import re
 import sys
-import tarfile
 import tempfile
 from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
 
+from tooling import artifacts
 from tooling.site.build import build
 from tooling.steps import (
     BIN,
@@ -34,15 +34,6 @@ from tooling.steps import (
     total,
 )
 
-_SHIPPED = re.compile(
-    r"""(meta|plugins|roles|playbooks|docs)(/.*)?
-    | (MANIFEST|FILES)\.json | README\.md | LICENSE | CHANGELOG\.md | CODE_OF_CONDUCT\.md
-    | changelogs | changelogs/changelog\.yaml
-    | bindep\.txt | requirements\.txt""",
-    re.VERBOSE,
-)
-"""What a built collection may hold."""
-_NEVER_SHIPPED = re.compile(r"(^|/)(__pycache__|\..*|tests|.*\.(pyc|log|tar\.gz|whl))(/|$)")
 _INTERRUPTED = 130
 
 
@@ -93,39 +84,15 @@ def _count_of(report: Path) -> Count:
 
 
 def collection(log: Log) -> Count:
-    """Built, installed from the built file, and its playbook read from there: nothing of the checkout may be needed."""
-    playbooks = sorted((ROOT / "playbooks").glob("*.yml"))
+    """Built as for a release, taken by Galaxy, installed, and its playbooks read from there: nothing of the checkout may be
+    needed. ansible-lint has a check of its own."""
     with tempfile.TemporaryDirectory(prefix="onehop-") as name:
         folder = Path(name)
-        env = {"ANSIBLE_COLLECTIONS_PATH": str(folder / "installed")}
-
-        def ansible(program: str, *words: str | Path) -> None:
-            call(log, [BIN / program, *words], env=env, cwd=folder)
-
-        ansible("ansible-galaxy", "collection", "build", "--output-path", folder, ROOT)
-        (built,) = folder.glob("onehop-llm-*.tar.gz")
-        _refuse_strays(log, built)
-        ansible("ansible-galaxy", "collection", "install", "--offline", "--no-deps", built)
-        ansible("ansible-galaxy", "collection", "verify", "--offline", "onehop.llm")
-        for playbook in playbooks:
-            playbook_name = f"onehop.llm.{playbook.stem}"
-            ansible("ansible-playbook", "--syntax-check", "-i", "localhost,", playbook_name)
-    if not playbooks:
-        raise Failed("there is no playbook yet")
-    return Count(passed=3 + len(playbooks))
-
-
-def _refuse_strays(log: Log, built: Path) -> None:
-    with tarfile.open(built) as archive:
-        names = archive.getnames()
-        modes = {member.name: member.mode for member in archive}
-    log.write("\n".join(names))
-    strays = [name for name in names if not _SHIPPED.fullmatch(name) or _NEVER_SHIPPED.search(name)]
-    if strays:
-        raise Failed(f"not to be shipped (build_ignore of galaxy.yml): {', '.join(strays)}")
-    log.write(
-        f"{len(names)} files, {built.stat().st_size} bytes, modes {sorted(set(modes.values()))}"
-    )
+        built = artifacts.collection(log, ROOT, folder / "built", epoch=0)
+        artifacts.refuse_strays(log, built)
+        artifacts.import_to_galaxy(log, built, folder / "import", lint=False)
+        playbooks = artifacts.install_collection(log, built, folder / "install")
+    return Count(passed=4 + playbooks)
 
 
 def scenarios() -> list[str]:
@@ -155,7 +122,13 @@ def all_steps() -> list[Step]:
         # With the generators of the hosts' trees, which a first run builds.
         tests_in("tests/quadlet"),
         tests_in("tests/bench"),
-        Step("collection", "builds, installs, ships nothing else, and runs from there", collection),
+        # With a real llama-server, which is taken out of a host's tree.
+        tests_in("tests/clients"),
+        Step(
+            "collection",
+            "builds, Galaxy takes it, installs, ships nothing else, and runs from there",
+            collection,
+        ),
         Step("docs", "the documentation's site: no warning, no dead link", build, beside=True),
         *(
             Step(f"molecule/{name}", "on throwaway hosts", partial(molecule, name), beside=True)

@@ -3,8 +3,9 @@
 """Write a tiny random Llama model that llama-server loads at once: ``tiny_gguf.py OUT.gguf``.
 
 It knows every byte, answers with words of its own small vocabulary, and ends an answer now and then
-(at temperature 0 it goes on to max_tokens). The same seed gives the same file, byte for byte.
-Needs the Python packages gguf and numpy.
+(at temperature 0 it goes on to max_tokens). With ``--tools`` it also calls a function, some function,
+whenever a user speaks and functions are there; llama-server's grammar sees to the arguments.
+The same seed gives the same file, byte for byte. Needs the Python packages gguf and numpy.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from tiny_words import (
     INNER,
     LAYERS,
     SILENT_BIAS,
+    TOOL_TEMPLATE,
     WIDTH,
     WORD_BIAS,
     WORDS,
@@ -83,9 +85,15 @@ def biased(
     return embeddings, output
 
 
-def write_model(path: Path, seed: int, name: str) -> None:
+def write_model(path: Path, seed: int, name: str, *, tools: bool = False) -> None:
     """Write the file; a few hundred kilobytes."""
     words = Vocabulary()
+    if tools:
+        act = words.add("<|act|>", gguf.TokenType.CONTROL)
+        call = words.add("<tool_call>", gguf.TokenType.USER_DEFINED)
+        # No blanks and no further items where a grammar lets it choose: they would use up max_tokens.
+        for piece in ("<0x09>", "<0x0A>", "<0x20>", "<0x2C>", ",", "\N{LOWER ONE EIGHTH BLOCK}"):
+            words.biases[words.pieces.index(piece)] = 2 * SILENT_BIAS
     random = np.random.default_rng(seed)
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_name(name)
@@ -108,9 +116,17 @@ def write_model(path: Path, seed: int, name: str) -> None:
     writer.add_bos_token_id(words.begin)
     writer.add_eos_token_id(words.turn_end)
     writer.add_add_bos_token(True)
-    writer.add_chat_template(CHAT_TEMPLATE)
+    writer.add_chat_template(TOOL_TEMPLATE if tools else CHAT_TEMPLATE)
 
     embeddings, output = biased(random, words.biases)
+    if tools:
+        # A grammar compares letters, so none may be put before a word.
+        writer.add_add_space_prefix(False)
+        # What the template ends a prompt with leads to a call, and that to its newline, whatever was read.
+        embeddings[:, 1:3] = 0.0
+        newline = words.pieces.index("<0x0A>")
+        embeddings[act, 1] = embeddings[call, 2] = 40.0
+        output[call, 1] = output[newline, 2] = 6.0
     ones = np.ones(WIDTH, dtype=np.float32)
 
     def matrix(rows: int, columns: int) -> NDArray[np.float32]:
@@ -139,8 +155,9 @@ def main() -> None:
     parser.add_argument("out", type=Path, metavar="OUT.gguf")
     parser.add_argument("--seed", type=int, default=1, help="of the weights (default: 1)")
     parser.add_argument("--name", default="tiny", help="the model's name in the file")
+    parser.add_argument("--tools", action="store_true", help="a model that calls functions")
     args = parser.parse_args()
-    write_model(args.out, args.seed, args.name)
+    write_model(args.out, args.seed, args.name, tools=args.tools)
     print(f"{args.out}: {args.out.stat().st_size} bytes")
 
 

@@ -25,6 +25,33 @@ CHAT_TEMPLATE = (
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
 
+TOOL_TEMPLATE = r"""
+{%- if tools %}
+{{- '<|im_start|>system\nFunctions that you may call:\n' }}
+{%- for tool in tools %}
+{{- tool | tojson + '\n' }}
+{%- endfor %}
+{{- '<|im_end|>\n' }}
+{%- endif %}
+{%- for message in messages %}
+{{- '<|im_start|>' + message.role }}
+{%- if message.content %}
+{{- '\n' + message.content }}
+{%- endif %}
+{%- for call in message.tool_calls or [] %}
+{{- '\n<tool_call>\n{"name": "' + call.function.name + '", "arguments": ' }}
+{{- (call.function.arguments | tojson) + '}\n</tool_call>' }}
+{%- endfor %}
+{{- '<|im_end|>\n' }}
+{%- endfor %}
+{%- if add_generation_prompt %}
+{{- '<|im_start|>assistant\n' }}
+{%- if tools and messages[-1].role == 'user' %}
+{{- '<|act|>' }}
+{%- endif %}
+{%- endif %}"""
+"""Lets a model call functions, in the form that many open models are trained on."""
+
 WORD_BIAS = 1.0
 END_BIAS = 1.05
 SILENT_BIAS = -8.0

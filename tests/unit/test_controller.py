@@ -15,7 +15,6 @@ from ansible_collections.onehop.llm.plugins.action.model_specs import (
     refuse_misspelt,
     role_of,
 )
-from ansible_collections.onehop.llm.plugins.filter.status_table import status_table
 from ansible_collections.onehop.llm.plugins.plugin_utils import _wheelhouse
 from ansible_collections.onehop.llm.plugins.plugin_utils._controller import at
 
@@ -66,6 +65,27 @@ def test_a_controller_whose_home_cannot_be_written() -> None:
         _wheelhouse.collect(_wheelhouse.router("/nowhere"), "/proc/home", target)
 
 
+def test_a_wheelhouse_that_can_only_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in an image. Root may write everywhere, so that the lock cannot be made is a double."""
+    lock = tmp_path / "requirements.txt"
+    lock.write_text("")
+    sources = _wheelhouse.Sources("Packages", "router", "x", {"requirements.txt": str(lock)})
+    target = {"python": "3.13", "machine": "x86_64", "libc": "glibc", "libc_version": "2.41"}
+    place = tmp_path / "py3.13-glibc2.41-x86_64"
+
+    def refuse(*dummy: object) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("os.open", refuse)
+    place.mkdir()
+    assert _wheelhouse.collect(sources, str(tmp_path), target) == str(place)
+    lock.write_text("no-such-package-of-onehop==1 --hash=sha256:" + "0" * 64)
+    with pytest.raises(_wheelhouse.WheelhouseError, match=r"cannot be kept in .*: Permission"):
+        _wheelhouse.collect(sources, str(tmp_path), target)
+
+
 def test_wheels_that_cannot_be_had_are_told(tmp_path: Path) -> None:
     lock = tmp_path / "requirements.txt"
     lock.write_text("no-such-package-of-onehop==1 --hash=sha256:" + "0" * 64)
@@ -78,45 +98,6 @@ def test_wheels_that_cannot_be_had_are_told(tmp_path: Path) -> None:
     }
     with pytest.raises(_wheelhouse.WheelhouseError, match="router_wheelhouse"):
         _wheelhouse.collect(sources, str(tmp_path / "house"), target)
-
-
-def test_status_table() -> None:
-    unit = {
-        "unit": "llama-cpp-a.service",
-        "state": "active",
-        "detail": "running",
-        "current": False,
-        "restarts": 2,
-        "since": "Fri",
-    }
-    assert status_table({"b": [], "a": [unit]}) == [
-        "HOST  UNIT                 STATE             CURRENT  RESTARTS  SINCE",
-        "a     llama-cpp-a.service  active (running)  no       2         Fri",
-        "b     (none)               -                 -        -         -",
-    ]
-
-
-def test_status_of_units_that_failed() -> None:
-    """The table stays narrow: a name in it, and the rest below."""
-    unit = {"state": "active", "detail": "running", "current": True, "restarts": 0, "since": "Fri"}
-    well = {**unit, "unit": "vllm-a.service", "result": "success", "exit_status": 0, "journal": []}
-    oom = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 50.00 MiB."
-    again = {**well, "unit": "vllm-b.service", "restarts": 3, "journal": [oom]}
-    gone = {**well, "unit": "vllm-c.service", "state": "failed", "result": "oom-kill"}
-    odd = {**well, "unit": "vllm-d.service", "result": "exit-code", "exit_status": 1}
-    lines = status_table({"h": [well, again, gone, {**odd, "journal": ["nobody knows"]}]})
-    assert [line.split()[-1] for line in lines[:5]] == [
-        "ERROR",
-        "Fri",
-        "gpu-memory",
-        "host-memory",
-        "unknown",
-    ]
-    assert lines[5] == ""
-    assert lines[6].startswith("h vllm-b.service: likely there is not enough memory on the GPU. ")
-    assert "vllm_models.b.settings.gpu-memory-utilization" in lines[6]
-    assert lines[8] == "h vllm-d.service: nobody knows"
-    assert max(len(line) for line in lines[:5]) < 100
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.onehop.llm.plugins.module_utils import _systemd, _why
-from ansible_collections.onehop.llm.plugins.modules import worker_info
+from ansible_collections.onehop.llm.plugins.module_utils import _look, _systemd, _why
 from ansible_collections.onehop.llm.plugins.plugin_utils import _finding, _signature_table
 
 SYSTEMCTL = """\
@@ -38,7 +37,7 @@ esac
 def host(tmp_path: Path) -> Path:
     """A directory with what a deployment installs, and doubles of the two programs."""
     (tmp_path / "why.py").write_text(Path(_why.__file__).read_text())
-    (tmp_path / "signatures.py").write_text(Path(_finding.__file__).read_text())
+    (tmp_path / "_finding.py").write_text(Path(_finding.__file__).read_text())
     (tmp_path / "signatures.json").write_text(_signature_table.for_hosts())
     for name, text in {"systemctl": SYSTEMCTL, "journalctl": JOURNALCTL}.items():
         (tmp_path / name).write_text(text)
@@ -167,7 +166,7 @@ def test_what_the_fleets_status_is_made_of(
         "InactiveExitTimestamp": "Fri",
         **properties,
     }
-    ended = worker_info.ended(manager, "a.service", shown)
+    ended = _look.ended(manager, "a.service", shown)
     assert (ended["journal"], ended["result"]) == (journal, result)
     asked = json.dumps(manager.asked)
     assert ("--until=Fri" in asked) is (bool(journal) and result == "success")
