@@ -5,10 +5,12 @@
 Lines of comments right above a fence say what its language does not:
 
 ``run``              its commands are run by a unit test, in a directory with the page's files
-``run: SCENARIO``    they are run as written by the Molecule scenario of this name
+``run: SCENARIO``    they are run as written by the Molecule scenario of this name, or by the tests in this folder
 ``not run: REASON``  it is only read
 ``file: NAME``       the page's commands find it under this name; a first line ``# NAME.yml`` says it as well
 ``with: VARIABLES``  variables, as YAML, that a fragment leans on and readers need not see
+
+``page run: …`` and ``page not run: …`` say it for all commands of the page below that say nothing themselves.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ SHELLS = ("sh", "bash", "console")
 ELLIPSIS = "…"
 """Stands in what a console prints for whatever is left out."""
 _FENCE = re.compile(r"^(?P<indent> *)(?P<marks>`{3,}|~{3,}) *(?P<language>[^\s`]*)[^`]*$")
-_NOTE = re.compile(r"^ *<!-- (?P<verb>run|not run|file|with)(?:: (?P<word>.+?))? -->$")
+_NOTE = re.compile(
+    r"^ *<!-- (?P<page>page )?(?P<verb>run|not run|file|with)(?:: (?P<word>.+?))? -->$"
+)
 _NAMED = re.compile(r"# (?P<name>[\w./-]+\.\w+)\n")
 _PROMPT = re.compile(r"^[$#] ")
 
@@ -97,11 +101,16 @@ def blocks(page: Path) -> list[Block]:
 def read(page: Path, text: str) -> Iterator[Block]:
     lines = text.split("\n")
     notes: dict[str, str] = {}
+    whole: dict[str, str] = {}
     at = 0
     while at < len(lines):
         fence, note = _FENCE.match(lines[at]), _NOTE.match(lines[at])
         if fence is None:
-            notes = notes | {note["verb"]: note["word"] or ""} if note else {}
+            said = {note["verb"]: note["word"] or ""} if note else {}
+            if note and note["page"]:
+                whole = said
+            else:
+                notes = notes | said if said else {}
             at += 1
             continue
         end = _end(lines, at, fence["marks"])
@@ -114,7 +123,8 @@ def read(page: Path, text: str) -> Iterator[Block]:
         # A name in braces is a directive to Sphinx.
         if not fence["language"].startswith("{"):
             body = "".join(f"{line}\n" for line in inside)
-            yield Block(page, at + 1, fence["language"], body, notes)
+            own = {"run", "not run"} & set(notes) or fence["language"] not in SHELLS
+            yield Block(page, at + 1, fence["language"], body, notes if own else whole | notes)
         notes = {}
         at = end + 1
 

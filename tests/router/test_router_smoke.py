@@ -18,6 +18,7 @@ KEY = "sk-smoke"
 async def engine(request: Message, wire: Wire) -> None:
     """Chats, but for a model that only has vectors."""
     asked = json.loads(request.body)
+    answer: dict[str, object]
     if asked["model"] == "vectors" and request.target == "/v1/embeddings":
         answer, status = {"data": [{"embedding": [1.0] * 3}]}, "200 OK"
     elif asked["model"] == "vectors":

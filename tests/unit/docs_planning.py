@@ -35,7 +35,10 @@ class Wrong(Exception):
 def shape(data: Any) -> str:
     """What YAML of ours is: ``inventory``, ``plays``, ``tasks``, ``variables``; ``other`` where it is none of these."""
     if isinstance(data, list) and all(isinstance(item, dict) for item in data):
-        return "plays" if any("hosts" in item for item in data) else "tasks"
+        if any("hosts" in item for item in data):
+            return "plays"
+        # Our tasks name their modules in full.
+        return "tasks" if all(any("." in key for key in item) for item in data) else "other"
     if not isinstance(data, dict) or not data:
         return "other"
     if all(_is_group(group) for group in data.values()):
@@ -97,7 +100,7 @@ def of_inventory(inventory: dict[str, Any], place: Path, more: dict[str, Any]) -
     model_specs.refuse_misspelt(groups)
     action = _Reader(HostVars(hosts, variables, loader), groups)
     plan = _plan.make(
-        [action._host(name, action.variables) for name in sorted(model_specs.members(groups))],
+        [action._host(name, action.variables, []) for name in sorted(model_specs.members(groups))],
         complete=not action.unreadable,
     )
     problems = sentences(action.unreadable + plan.problems)

@@ -47,7 +47,7 @@ def test_every_page_is_read() -> None:
 @of([block for block in ALL if "with" in block.notes or block.language in ("yaml", "yml")])
 def test_yaml_is_planned_or_says_why_not(block: Block, tmp_path: Path) -> None:
     data = yaml.safe_load(block.text)
-    if "not run" in block.notes:
+    if "not run" in block.notes or reads(block.notes.get("run", ""), block.page):
         return
     kind = docs_planning.shape(data)
     more = yaml.safe_load(block.notes.get("with", "{}"))
@@ -67,7 +67,7 @@ def test_plays_and_tasks_are_ansible(tmp_path: Path) -> None:
     """All of them in one go, so the error's line tells which."""
     plays: list[Any] = []
     for block in YAML:
-        data = None if "not run" in block.notes else yaml.safe_load(block.text)
+        data = None if {"run", "not run"} & set(block.notes) else yaml.safe_load(block.text)
         if docs_planning.shape(data) == "plays":
             plays += [{"name": block.where, **play} for play in data]
         elif docs_planning.shape(data) == "tasks":
@@ -88,11 +88,18 @@ def test_commands_are_run_or_say_why_not(block: Block) -> None:
     )
     assert "run" in notes or len(notes["not run"]) > 8, f"{block.where}: the reason is too short"
     if notes.get("run"):
-        scenario = ROOT / "molecule" / notes["run"]
-        said = [path.read_text() for path in scenario.glob("*.yml")]
-        assert any(str(block.page) in text for text in said), (
-            f"{block.where}: molecule/{notes['run']} does not read {block.page}"
-        )
+        assert reads(notes["run"], block.page), f"{block.where}: {notes['run']} does not read it"
+
+
+def reads(runner: str, page: Path) -> bool:
+    """Whether a scenario, or a folder of tests, names a page or the folder that it lies in."""
+    if not runner:
+        return False
+    folder = ROOT / "molecule" / runner
+    folder = folder if folder.is_dir() else ROOT / runner
+    texts = [path.read_text() for path in folder.glob("*.*") if path.suffix in (".py", ".yml")]
+    lies_in = [str(page), str(page.parent)] if page.parent != Path("docs") else [str(page)]
+    return any(name in text for name in lies_in for text in texts)
 
 
 @of(SHELL)
@@ -213,6 +220,14 @@ inner
 ```{toctree}
 x
 ```
+<!-- page not run: elsewhere -->
+```sh
+ls
+```
+<!-- run: tutorial -->
+```sh
+ls
+```
 ```yaml
 # other.yml
 a: 2
@@ -226,11 +241,19 @@ def test_the_notation() -> None:
         ("yaml", 5, "vars.yml"),
         ("console", 11, None),
         ("md", 17, None),
-        ("yaml", 25, "other.yml"),
+        ("sh", 26, None),
+        ("sh", 30, None),
+        ("yaml", 33, "other.yml"),
     ]
     assert found[0].notes == {"with": "{a: {b: 1}}", "file": "vars.yml"}
     assert (found[1].commands, found[1].output) == ("echo 1 \\\n  2\n", ["1 2"])
-    assert found[1].notes == {"run": ""} and found[3].notes == {}
+    assert [block.notes for block in found[1:]] == [
+        {"run": ""},
+        {},
+        {"not run": "elsewhere"},
+        {"run": "tutorial"},
+        {},
+    ]
 
 
 def test_a_block_without_an_end_is_told() -> None:

@@ -52,14 +52,16 @@ def test_every_page_stands_once() -> None:
     names = [
         "tutorial",
         "awx",
-        "clients/openai",
+        "clients/curl",
+        "clients",
         "roles/vllm",
         "diagnoses",
         "security",
         "air-gapped",
     ]
     found = dict(source.sections(names))
-    assert found["How-to"] == ["air-gapped", "awx", "clients/openai"]
+    assert found["How-to"] == ["air-gapped", "awx"]
+    assert found["Clients"] == ["clients", "clients/curl"]
     assert found["Reference"] == ["roles/vllm"]
     assert sorted(name for rows in found.values() for name in rows) == sorted(names)
 

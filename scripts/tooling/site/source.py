@@ -22,6 +22,8 @@ from tooling.steps import ROOT, Failed
 SECTIONS = {
     "Start": ("tutorial",),
     "How-to": ("gpu-box", "several-hosts", "air-gapped", "*"),
+    "Clients": ("clients", "clients/*"),
+    "Moving here": ("moving/*",),
     "Reference": ("roles/*", "collection/index", "router", "preflight", "flags", "flags/README"),
     "Explanation": ("security", "internals", "budget", "containers", "edges", "comparison"),
     "Runbooks": ("diagnoses", "runbook*"),
@@ -37,8 +39,15 @@ _CELLS = re.compile(r"(?<!\\)\|")
 
 
 def pages() -> dict[str, str]:
-    """The text of each file that Sphinx reads, by its path on the site."""
-    found = {site: translated(path) for path, site in files().items()}
+    """The text of each file that Sphinx reads, by its path on the site. Raises Failed with the links that lead nowhere."""
+    found, problems = {}, []
+    for path, site in files().items():
+        try:
+            found[site] = translated(path)
+        except Failed as failure:
+            problems.append(str(failure))
+    if problems:
+        raise Failed("; ".join(problems))
     names = [posixpath.splitext(site)[0] for site in found] + ["collection/index"]
     shown = [name for name in names if not _is_version(name) and name != FRONT]
     found[f"{FRONT}.md"] += "".join(toctree(caption, rows) for caption, rows in sections(shown))
