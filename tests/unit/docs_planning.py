@@ -100,7 +100,7 @@ def of_inventory(inventory: dict[str, Any], place: Path, more: dict[str, Any]) -
     model_specs.refuse_misspelt(groups)
     action = _Reader(HostVars(hosts, variables, loader), groups)
     plan = _plan.make(
-        [action._host(name, action.variables) for name in sorted(model_specs.members(groups))],
+        [action._host(name, action.variables, []) for name in sorted(model_specs.members(groups))],
         complete=not action.unreadable,
     )
     problems = sentences(action.unreadable + plan.problems)
