@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The files that a Prometheus and a Grafana get, out of the plan.
 
-Paths inside are relative to the configuration of Prometheus, so that a copy of all of it elsewhere
-can be checked before anything is replaced. The texts are JSON, which YAML's readers read.
+Paths inside are relative, to the directory of the file that they stand in, so that a copy of all of
+it elsewhere can be checked before anything is replaced. The texts are JSON, which YAML's readers read.
 
 This plugin util is private to the collection.
 """
@@ -92,9 +92,9 @@ def _config(job: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, A
     }
     if job["key"]:
         source = variables["monitoring_router_key"] if job["key"] == _monitoring.KEY else None
-        config["authorization"] = {"credentials_file": source or f"{KEYS}/{job['key']}"}
+        config["authorization"] = {"credentials_file": source or _key(job["key"], variables)}
     if job["scheme"] == "https":
-        authorities = {"ca_file": _ca_file(job["ca"])} if job["ca"] else {}
+        authorities = {"ca_file": _key(job["ca"], variables)} if job["ca"] else {}
         config["tls_config"] = {**authorities, "server_name": job["server_name"]}
     config["static_configs"] = [
         {
@@ -106,8 +106,12 @@ def _config(job: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, A
     return config
 
 
-def _ca_file(name: str) -> str:
-    return name if name.startswith("/") else f"{KEYS}/{name}"
+def _key(name: str, variables: Mapping[str, Any]) -> str:
+    """The path of a key or of authorities, from the directory of the file that names it."""
+    if name.startswith("/"):
+        return name
+    home = KEYS if variables["monitoring_config"] == "whole" else posixpath.basename(KEYS)
+    return f"{home}/{name}"
 
 
 def _edge_files(edge: Mapping[str, Any], given: Mapping[str, str]) -> list[dict[str, Any]]:

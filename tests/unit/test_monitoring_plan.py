@@ -242,7 +242,15 @@ def test_secrets_are_files_of_their_own_and_edges_out_of_reach_keep_theirs() -> 
     assert found["onehop/keys/edge_gpu1"]["content"] == "secret-of-the-edge"
     assert found["onehop/keys/edge_gpu1"]["secret"] is True
     assert found["onehop/keys/edge_gpu2"]["content"] is None
-    assert "secret" not in found["onehop/scrape.yml"]["content"]
+    text = found["onehop/scrape.yml"]["content"]
+    assert "secret" not in text
+    # Prometheus reads a path from the directory of the file that it stands in, as seen with 2.53.
+    jobs = json.loads(text.partition("\n")[2])["scrape_configs"]
+    assert [job["authorization"]["credentials_file"] for job in jobs] == [
+        "keys/edge_gpu1",
+        "keys/edge_gpu2",
+    ]
+    assert jobs[0]["tls_config"]["ca_file"] == "keys/edge_gpu1.pem"
     made_of = _scraping.files(plan, "watch", {"gpu1": {"key": "", "certificate": ""}}, None, "")
     assert made_of["keyless"] == ["gpu1"]
 
