@@ -21,6 +21,8 @@ from ansible_collections.onehop.llm.plugins.plugin_utils._problems import (
 
 WORKERS = "gpu_hosts"
 ROUTERS = "llm_routers"
+MONITORS = "llm_monitors"
+OURS = [WORKERS, ROUTERS, MONITORS]
 _ALIKE = 0.88
 """How alike a group's name is to one of ours where it is taken for a misspelt one."""
 
@@ -41,7 +43,10 @@ class ActionModule(Action):
         else:
             self._refuse_play_variables()
             refuse_misspelt(task_vars["groups"])
-            hosts = [self._host(name, task_vars) for name in sorted(members(task_vars["groups"]))]
+            names = members(task_vars["groups"])
+            # Who uses the role watches, with or without the group.
+            extra = [self.host(task_vars)] if "monitoring" in self.argument("roles", []) else []
+            hosts = [self._host(name, task_vars, extra) for name in sorted({*names, *extra})]
         plan = _plan.make(hosts, complete=not self.unreadable)
         problems = sentences(self.unreadable + plan.problems)
         if problems:
@@ -73,7 +78,7 @@ class ActionModule(Action):
             if "plan" in result
         }
 
-    def _host(self, name: str, task_vars: dict[str, Any]) -> _plan.Host:
+    def _host(self, name: str, task_vars: dict[str, Any], monitors: list[str]) -> _plan.Host:
         variables = task_vars["hostvars"][name]
         groups = task_vars["groups"]
         return _plan.Host(
@@ -86,6 +91,7 @@ class ActionModule(Action):
             router=name in role_of(groups, ROUTERS),
             # Without the group every host has a router, and none was put in front of others.
             front=name in groups.get(ROUTERS, []),
+            monitor=name in (*groups.get(MONITORS, []), *monitors),
             address=self._address(name, variables),
         )
 
@@ -136,7 +142,7 @@ def _others(variables: Mapping[str, Any]) -> list[str]:
 def refuse_misspelt(groups: Mapping[str, list[str]]) -> None:
     """Without our groups every host does everything, which nobody means who misspelt one."""
     for name in sorted(groups):
-        near = difflib.get_close_matches(name.lower(), [WORKERS, ROUTERS], n=1, cutoff=_ALIKE)
+        near = difflib.get_close_matches(name.lower(), OURS, n=1, cutoff=_ALIKE)
         if near and near[0] not in groups:
             raise AnsibleActionFail(
                 f"The inventory has the group {name}, and none that is called {near[0]}. Call it "
@@ -145,8 +151,9 @@ def refuse_misspelt(groups: Mapping[str, list[str]]) -> None:
 
 
 def members(groups: Mapping[str, list[str]]) -> set[str]:
-    """Every host that serves or routes."""
-    return {*role_of(groups, WORKERS), *role_of(groups, ROUTERS)}
+    """Every host that serves, routes or watches."""
+    served = {*role_of(groups, WORKERS), *role_of(groups, ROUTERS)}
+    return {*served, *groups.get(MONITORS, [])}
 
 
 def role_of(groups: Mapping[str, list[str]], group: str) -> list[str]:

@@ -35,7 +35,9 @@ options:
     choices: [make, fetch, add, drop]
     default: make
   fronts:
-    description: The routers that ask the edge, by the names of their hosts.
+    description:
+      - The routers that ask the edge, by the names of their hosts, and behind C(monitor:) those of the
+        hosts whose Prometheus asks it.
     type: list
     elements: str
     required: true

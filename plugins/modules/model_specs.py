@@ -19,6 +19,7 @@ description:
   - A host serves models when it is in the group C(gpu_hosts), and runs a router when it is in the
     group C(llm_routers). Without a group C(llm_routers) the hosts of C(gpu_hosts) run routers too;
     without either group every host does both.
+  - A host whose Prometheus watches all others is in the group C(llm_monitors), whatever else it does.
 version_added: 0.1.0
 author:
   - The OneHop authors (@onehop)
@@ -36,6 +37,8 @@ options:
     description:
       - With O(scope=host), the roles that are used there. A router that is not among them is no
         part of the plan; all roles unless given.
+      - With O(scope=inventory) and C(monitoring) among them, this host watches the others though it is
+        not in the group C(llm_monitors).
     type: list
     elements: str
 seealso:

@@ -258,7 +258,7 @@ def _instance(plan: Mapping[str, Any], host: str, instance: str) -> dict[str, An
     if instance == _service.EDGE:
         if not found["edge"]:
             return None
-        keys = {front: ["HASH"] for front in found["edge"]["fronts"]}
+        keys = {front: ["HASH"] for front in found["edge"]["clients"]}
         made = _install.edge(plan, host, _ENVIRONMENT, keys)
         routes = _plan.edge_table(plan, host)
     else:

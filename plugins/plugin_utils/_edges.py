@@ -4,7 +4,7 @@
 
 A front is a router that the inventory puts in front of other hosts. Where one needs a model of
 another host, that host gets an edge, with TLS and a key for each front, and the front's routes lead
-there.
+there. A host that watches others gets a key of its own, for metrics alone.
 
 This plugin util is private to the collection.
 """
@@ -19,6 +19,7 @@ from urllib.parse import quote
 
 from ansible_collections.onehop.llm.plugins.plugin_utils import (
     _credentials,
+    _monitoring,
     _router,
     _routes,
     _schema,
@@ -117,11 +118,16 @@ def add(
 ) -> None:
     """Give each of the planned ``hosts`` its ``edge``, and each router the ``edges`` it talks to.
 
-    ``edge`` is ``None`` where no other host asks for models. ``read`` are pairs of a host of the
-    inventory and its problems.
+    ``edge`` is ``None`` where no other host asks for models or watches them. ``read`` are pairs of
+    a host of the inventory and its problems.
     """
     found = list(read)
     fronts = [host.name for host, dummy in found if host.front and _runs(hosts[host.name])]
+    monitors = sorted(
+        name
+        for name, planned in hosts.items()
+        if planned["monitoring"] and planned["monitoring"]["monitoring_enable"]
+    )
     for planned in hosts.values():
         planned["edge"] = None
         if planned["router"]:
@@ -132,14 +138,18 @@ def add(
         planned = hosts[host.name]
         own = _schema.read(OPTIONS, host.variables, problems)
         others = [front for front in fronts if front != host.name]
-        if not (others and own["router_edge_enable"] and serves(planned)):
+        asking = [*others, *(name for name in monitors if name not in (*others, host.name))]
+        if not (asking and own["router_edge_enable"] and serves(planned)):
             continue
         own["router_edge_address"] = own["router_edge_address"] or host.address or host.name
         if complete:
-            _check(own, others, problems)
+            _check(own, asking, problems)
         router = planned["router"] or _router.read(host.variables, problems)
         planned["edge"] = {
             "fronts": sorted(others),
+            "monitors": monitors,
+            "clients": [*sorted(others), *(_monitoring.client(name) for name in monitors)],
+            "seen": _seen_by_fronts(host.name, own),
             "made": own["router_edge_certificate"] is None,
             "router": _as_router(own, router, planned),
         }
@@ -258,11 +268,16 @@ def upstream(edge: Mapping[str, Any], model: str, replica: Mapping[str, Any]) ->
 def config(
     edge: Mapping[str, Any], routes: dict[str, dict[str, Any]], keys: Mapping[str, list[str]]
 ) -> dict[str, Any]:
-    """The edge's configuration. ``keys`` are the hashes of each front's keys."""
-    return {
-        **_router.config(edge["router"], routes),
-        "client_keys": {front: {"keys": list(keys[front])} for front in edge["fronts"]},
+    """The edge's configuration. ``keys`` are the hashes of each client's keys.
+
+    A key of who watches opens metrics and nothing else, of the edge and of the engines behind it.
+    """
+    fronts = {front: {"keys": list(keys[front])} for front in edge["fronts"]}
+    watching = {
+        client: {"keys": list(keys[client]), "paths": [_monitoring.PATH]}
+        for client in map(_monitoring.client, edge["monitors"])
     }
+    return {**_router.config(edge["router"], routes), "client_keys": {**fronts, **watching}}
 
 
 def _ip(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -18,7 +18,7 @@ from typing import Any
 from ansible_collections.onehop.llm.plugins.plugin_utils import _flag_check, _flag_table
 from ansible_collections.onehop.llm.plugins.plugin_utils._demands import Hardware
 from ansible_collections.onehop.llm.plugins.plugin_utils._flags import Dialect, arguments
-from ansible_collections.onehop.llm.plugins.plugin_utils._promises import Promises
+from ansible_collections.onehop.llm.plugins.plugin_utils._promises import Promises, Setting
 from ansible_collections.onehop.llm.plugins.plugin_utils._schema import Option
 
 
@@ -131,6 +131,8 @@ class Engine:
     """What the environment variables that stand for flags begin with."""
     promises: Promises | None = None
     """What its workers take of a host."""
+    metrics: Setting | None = None
+    """What makes it answer ``/metrics``; it always does where this is ``None``."""
     front: Any = None
     """The module that plans what stands in front of its workers on a host, where there is such."""
 

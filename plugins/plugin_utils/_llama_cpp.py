@@ -195,6 +195,7 @@ LLAMA_CPP = Engine(
         Naming("spec-draft-hf", "gguf", form="gguf", instead="spec-draft-model"),
     ),
     flag_environment="LLAMA_ARG_",
+    metrics=setting("metrics", variable="LLAMA_ARG_ENDPOINT_METRICS"),
     promises=Promises(
         of="needed",
         layout=layout,

@@ -18,6 +18,7 @@ from ansible_collections.onehop.llm.plugins.plugin_utils import (
     _budget,
     _edges,
     _gpu_host,
+    _monitoring,
     _router,
     _routes,
     _schema,
@@ -44,6 +45,8 @@ class Host:
     router: bool = True
     front: bool = False
     """Whether its router is there for the models of other hosts too."""
+    monitor: bool = False
+    """Whether its Prometheus watches all hosts."""
     address: str = ""
     """Where Ansible connects to; its name unless given."""
     planned: Mapping[str, dict[str, Any]] = field(default_factory=dict)
@@ -67,7 +70,8 @@ class Plan:
 def known_options() -> list[_schema.Option]:
     """All variables that our roles read."""
     engines = [option for engine in ENGINES.values() for option in engine.options()]
-    return [*engines, *_router.OPTIONS, *_edges.OPTIONS, *_gpu_host.OPTIONS]
+    others = (*_router.OPTIONS, *_edges.OPTIONS, *_gpu_host.OPTIONS, *_monitoring.OPTIONS)
+    return [*engines, *others]
 
 
 def known_variables() -> list[str]:
@@ -90,6 +94,7 @@ def make(hosts: Iterable[Host], *, complete: bool = True) -> Plan:
             "engines": _engines(host, problems),
             "gpu_host": _gpu_host.read(host.variables, problems) if host.worker else None,
             "router": _router.read(host.variables, problems) if host.router else None,
+            **_watching(host, problems),
         }
         _placement(host, problems)
         read.append((host, problems))
@@ -104,10 +109,32 @@ def make(hosts: Iterable[Host], *, complete: bool = True) -> Plan:
         if complete and router and router["router_enable"]:
             _router.check(router, plan.routes, problems)
         plan.problems += problems.found
+    if complete and not plan.problems:
+        _warn_of_lost(plan, {host.name: problems for host, problems in read})
+    for dummy, problems in read:
         warned += problems.warned
     plan.warnings += sentences(warned)
     plan.problems.sort()
     return plan
+
+
+def _watching(host: Host, problems: Problems) -> dict[str, Any]:
+    """What a host needs to be watched, and what it needs to watch, if it does."""
+    variables = _monitoring.read(host.variables, problems)
+    _monitoring.check(variables, problems)
+    return {
+        "address": host.variables.get("router_edge_address") or host.address or host.name,
+        "exporters": _monitoring.exporters(variables),
+        "monitoring": variables if host.monitor else None,
+    }
+
+
+def _warn_of_lost(plan: Plan, problems: Mapping[str, Problems]) -> None:
+    """Say what no Prometheus of the plan can ask, and why."""
+    for name, host in plan.hosts.items():
+        if host["monitoring"] and host["monitoring"]["monitoring_enable"]:
+            for other, *words in _monitoring.jobs(plan.data(), name)[1]:
+                problems[other].warn(*words)
 
 
 def _engines(host: Host, problems: Problems) -> dict[str, Any]:

@@ -136,6 +136,7 @@ SGLANG = Engine(
         "SGLANG_DG_CACHE_DIR": f"{containers.JIT}/deep-gemm",
         "SGLANG_ENABLE_HEALTH_ENDPOINT_GENERATION": "0",
     },
+    metrics=setting("enable-metrics"),
     promises=Promises(
         of="free",
         layout=layout,

@@ -1,7 +1,8 @@
 # SPDX-FileCopyrightText: The OneHop authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Writes what comes from tables: each role's defaults, argument specs and README from that of variables, the reference
-pages of flags from those of engines, the runbook from that of signatures, and what AWX has of ours.
+pages of flags from those of engines, the runbook from that of signatures, what AWX has of ours, and rules and
+dashboards from that of what is watched.
 
 ``scripts/generate`` writes the files, ``scripts/generate --check`` says which ones are not what it
 would write.
@@ -35,6 +36,7 @@ from tooling import awx, runbooks
 from tooling.flags import pages
 from tooling.llmhop import page as llmhop
 from tooling.variables import ROLES, default, example, literal
+from tooling.watching import render
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SPDX = "# SPDX-FileCopyrightText: The OneHop authors\n# SPDX-License-Identifier: GPL-3.0-or-later\n"
@@ -47,6 +49,7 @@ SHORT = {
     "llama_cpp": "Serve models with llama.cpp, each as a hardened systemd unit",
     "sglang": "Serve models with SGLang, each as a rootless container of a lingering account",
     "vllm": "Serve models with vLLM, each as a rootless container of a lingering account",
+    "monitoring": "Have a Prometheus watch routers, engines and hosts, with rules and dashboards",
     "router": "Put one OpenAI-compatible endpoint in front of all models",
 }
 
@@ -225,7 +228,7 @@ def files() -> dict[Path, str]:
         made[home / "meta" / "argument_specs.yml"] = argument_specs(role, options)
         made[home / "meta" / "main.yml"] = meta(role)
         made[home / "README.md"] = within(home / "README.md", BEGIN, tables(options))
-    return made | pages.files() | awx.files()
+    return made | pages.files() | awx.files() | render.files()
 
 
 def main() -> int:

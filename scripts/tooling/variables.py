@@ -13,6 +13,7 @@ from ansible_collections.onehop.llm.plugins.plugin_utils import (
     _catalogue,
     _edges,
     _gpu_host,
+    _monitoring,
     _router,
 )
 from ansible_collections.onehop.llm.plugins.plugin_utils._schema import REQUIRED, Option
@@ -21,6 +22,7 @@ ROLES: dict[str, tuple[Option, ...]] = {
     **{role: engine.options() for role, engine in _catalogue.ENGINES.items()},
     "router": (*_router.OPTIONS, *_edges.OPTIONS),
     "gpu_host": _gpu_host.OPTIONS,
+    "monitoring": _monitoring.OPTIONS,
 }
 """The variables of each role, by its name."""
 NAME = "<name>"

@@ -24,6 +24,7 @@ HOST: dict[str, Any] = {
     "router_credentials": dict.fromkeys(
         ("alice_key", "alice_next_key", "openai_key", "router_tls_key"), SECRET
     ),
+    "monitoring_dashboards": "/srv/dashboards",
 }
 """A host to which an example is added, with what examples refer to."""
 INSTEAD = {
