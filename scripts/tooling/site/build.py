@@ -40,7 +40,8 @@ def build(log: Log) -> Count:
         if page.stem != "environment_variables":
             text = source.of_collection(page.read_text(encoding="utf-8"))
             _keep(_SOURCE / "collection" / page.name, text.encode())
-    words = [BIN / "sphinx-build", "-q", "-W", "--keep-going", "-b", "html", "-c", _CODE]
+    # All pages are written, since each shows the list of all; only what has changed is read.
+    words = [BIN / "sphinx-build", "-q", "-W", "--keep-going", "-a", "-b", "html", "-c", _CODE]
     call(log, [*words, "-d", SITE / "trees", _SOURCE, HTML], env=env)
     strays = foreign(HTML)
     if strays:
@@ -55,8 +56,7 @@ def _write_sources() -> None:
     for path in _SOURCE.rglob("*") if _SOURCE.exists() else ():
         if path.is_file() and path not in wanted and path.parent != _SOURCE / "collection":
             path.unlink()
-            for made in (HTML / path.relative_to(_SOURCE).with_suffix(".html"),):
-                made.unlink(missing_ok=True)
+            (HTML / path.relative_to(_SOURCE).with_suffix(".html")).unlink(missing_ok=True)
     for path, content in wanted.items():
         _keep(path, content)
 
