@@ -133,6 +133,13 @@ def missing(text: str) -> list[str]:
     return found
 
 
+def test_what_is_not_there_is_found() -> None:
+    text = "make nosuch\nscripts/none x\nansible-playbook onehop.llm.none\nsudo onehop vllm nope\n"
+    assert missing(text) == ["make nosuch", "scripts/none", "onehop.llm.none", "onehop vllm nope"]
+    good = "make demo\nscripts/docs\nansible-playbook onehop.llm.site\nonehop vllm logs qwen -f\n"
+    assert missing(good) == []
+
+
 @of(RUN_HERE)
 def test_commands_run(block: Block, tmp_path: Path) -> None:
     """As written, beside the page's own files. A host that they name would be reached by no connection."""
@@ -187,6 +194,28 @@ READERS: dict[str, Callable[[str], Any]] = {
 @of([block for block in ALL if block.language in READERS])
 def test_data_and_programs_can_be_read(block: Block) -> None:
     READERS[block.language](block.text)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("gpu_hosts: {hosts: {a: {}}}", "inventory"),
+        ("vllm_tag: v1", "variables"),
+        ("[{hosts: all, roles: []}]", "plays"),
+        ("[{ansible.builtin.ping: {}}]", "tasks"),
+        ("[{model_id: x}]", "other"),
+        ("{services: {web: {image: x}}}", "other"),
+        ("scrape_configs: []", "other"),
+    ],
+)
+def test_yaml_is_known_by_its_shape(text: str, kind: str) -> None:
+    assert docs_planning.shape(yaml.safe_load(text)) == kind
+
+
+def test_a_wrong_inventory_is_told(tmp_path: Path) -> None:
+    wrong = {"vllm_tag": "v0.33.0", "vllm_models": {"a": {"model": "x/y", "prot": 1}}}
+    with pytest.raises(docs_planning.Wrong, match=r"vllm_models\.a\.prot"):
+        docs_planning.of_variables(wrong, tmp_path, {})
 
 
 def test_a_program_that_cannot_be_read_is_told() -> None:

@@ -27,6 +27,7 @@ SECTIONS = {
     "Reference": ("roles/*", "collection/index", "router", "preflight", "flags", "flags/README"),
     "Explanation": ("security", "internals", "budget", "containers", "edges", "comparison"),
     "Runbooks": ("diagnoses", "runbook*"),
+    "Working on it": ("contributing", "add-an-engine", "releasing"),
 }
 """By caption, patterns of pages in their order. What no other section names is a how-to."""
 FRONT = "index"
