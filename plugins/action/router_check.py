@@ -34,7 +34,7 @@ class ActionModule(Action):
             )
         questions, nobody = _smoke.questions(plan, host, models)
         if arguments.get("key"):
-            questions += [{"model": name, "key_path": None} for name in nobody]
+            questions += [{"model": name, "key_paths": []} for name in nobody]
             nobody = []
         result.update(self.ask({**arguments, **door, "questions": questions}, task_vars))
         if nobody:

@@ -42,6 +42,14 @@ _WAYS = (
 )
 
 
+_ONLY_HASHES = "the host holds no key of who may ask, but hashes: give a key to ask with"
+
+
+def is_hash(key):
+    """Whether a router's credential is no key but the hash of one."""
+    return key.startswith("sha256:") or (key.startswith("$") and key.count("$") > 2)
+
+
 class Endpoint:
     """One endpoint; ``socket`` is the path of a unix socket to reach it by."""
 
@@ -51,12 +59,23 @@ class Endpoint:
         self.timeout = timeout
 
     def ask_all(self, questions):
-        """A row for each of the questions, pairs of a model and a key, in their order."""
+        """A row for each of the questions, pairs of a model and a key, in their order.
+
+        The key is empty where none is wanted, and None where there is none to ask with.
+        """
         with ThreadPoolExecutor(max_workers=AT_A_TIME) as pool:
             return list(pool.map(lambda one: self.ask(*one), questions))
 
-    def ask(self, model, key=None):
+    def ask(self, model, key=""):
         """A row: ``model``, ``ok``, ``seconds``, the ``kind`` of answer, and what was ``said``."""
+        if key is None:
+            return {
+                "model": model,
+                "ok": False,
+                "kind": "chat",
+                "seconds": 0.0,
+                "said": _ONLY_HASHES,
+            }
         first = None
         begin = time.monotonic()
         for kind, path, body, read in _WAYS:

@@ -13,8 +13,8 @@ short_description: Ask every model of a router for one tiny answer
 description:
   - Asks a router, on its own host, for a few tokens of each of its models, four at a time. A model that
     does not chat is asked for an embedding, or for ranks.
-  - Where the router has client keys, each question comes from the first client who may ask it. Its key
-    is read from the file on the host, and shown nowhere.
+  - Where the router has client keys, each question comes from the first client who may ask it, and whose
+    key is on the host itself and not by its hash alone. It is read there, and shown nowhere.
   - It does not fail where a model does not answer. RV(failed_models) says which.
 version_added: 0.1.0
 author:
@@ -46,9 +46,13 @@ options:
         description: The model's name.
         type: str
         required: true
-      key_path:
-        description: The file on the host with the client's key.
-        type: path
+      key_paths:
+        description:
+          - Files on the host with keys of clients who may ask for it. The first one is taken that
+            holds a key, and not its hash.
+        type: list
+        elements: path
+        default: []
   key:
     description: A client's key to ask with, in place of those of O(questions).
     type: str
@@ -123,18 +127,22 @@ table:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.onehop.llm.plugins.module_utils._asking import Endpoint, table
+from ansible_collections.onehop.llm.plugins.module_utils._asking import Endpoint, is_hash, table
 
 
 def key_of(question, module):
-    """The key that a question is asked with."""
-    if module.params["key"] or not question["key_path"]:
+    """The key that a question is asked with; C(None) where the host holds nothing but hashes."""
+    if module.params["key"]:
         return module.params["key"]
-    try:
-        with open(question["key_path"], encoding="utf-8") as file:
-            return file.read().strip()
-    except (OSError, ValueError) as error:
-        module.fail_json(msg="%s: the key cannot be read: %s" % (question["key_path"], error))
+    for path in question["key_paths"]:
+        try:
+            with open(path, encoding="utf-8") as file:
+                key = file.read().strip()
+        except (OSError, ValueError) as error:
+            module.fail_json(msg="%s: the key cannot be read: %s" % (path, error))
+        if not is_hash(key):
+            return key
+    return None if question["key_paths"] else ""
 
 
 def main():
@@ -151,7 +159,12 @@ def main():
                 "default": [],
                 "options": {
                     "model": {"type": "str", "required": True},
-                    "key_path": {"type": "path", "no_log": False},
+                    "key_paths": {
+                        "type": "list",
+                        "elements": "path",
+                        "default": [],
+                        "no_log": False,
+                    },
                 },
             },
             "key": {"type": "str", "no_log": True},

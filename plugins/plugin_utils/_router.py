@@ -18,6 +18,7 @@ from ansible_collections.onehop.llm.plugins.plugin_utils._problems import Proble
 from ansible_collections.onehop.llm.plugins.plugin_utils._schema import Option
 
 _VERSIONED = re.compile(r"/v1/?\Z")
+_OWN_PAGES = ("/metrics", "/status")
 _SECRET_HEADERS = ("authorization", "x-api-key", "api-key", "proxy-authorization", "cookie")
 
 STAMP = "{stamp}"
@@ -179,7 +180,8 @@ OPTIONS: tuple[Option, ...] = (
             Option(
                 "paths",
                 "list",
-                "Paths that the client may ask for, in place of O(router_allowed_paths).",
+                "Paths that the client may ask for, in place of O(router_allowed_paths). C(/metrics) and "
+                "the status page, C(/status), open for no client whose own paths do not name them.",
                 default=None,
                 elements="str",
                 example=["/v1/chat/completions", "/metrics"],
@@ -426,6 +428,13 @@ def check(router: Mapping[str, Any], routes: Mapping[str, Any], problems: Proble
                     f"names {model!r}, which nobody serves",
                     "Declare the model, or remove it here",
                 )
+    for path in _OWN_PAGES:
+        if path in (router["router_allowed_paths"] or []):
+            problems.warn(
+                "router_allowed_paths",
+                f"names {path}, which is the router's own and opens by a client's paths only",
+                f"Write router_client_keys.NAME.paths: [{path}]",
+            )
     default = router["router_default_model"]
     if default is not None and default not in known:
         problems.add(

@@ -40,22 +40,23 @@ def questions(
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """A question for each route of a router, or for those of ``models``.
 
-    Each has the ``model``, and ``key_path`` (``None`` where no key is wanted). Second come models
-    that no client may ask for.
+    Each has the ``model``, and ``key_paths``: the files with keys of all clients who may ask, since one
+    may hold no key but its hash; none where no key is wanted. Second come models that no client may
+    ask for.
     """
     router = plan["hosts"][host]["router"]
     routes = _plan.table(plan, host)[0]
     asked = [name for name in sorted(routes) if models is None or name in models]
     if not router["router_client_keys"]:
-        return [{"model": name, "key_path": None} for name in asked], []
+        return [{"model": name, "key_paths": []} for name in asked], []
     found, nobody = [], []
     for name in asked:
-        credential = _credential(router["router_client_keys"], {name, *_aliases(routes[name])})
-        if credential is None:
-            nobody.append(name)
+        credentials = _credentials(router["router_client_keys"], {name, *_aliases(routes[name])})
+        paths = [router["router_credentials"].get(one) for one in credentials]
+        if credentials:
+            found.append({"model": name, "key_paths": [path for path in paths if path]})
         else:
-            path = router["router_credentials"].get(credential)
-            found.append({"model": name, "key_path": path})
+            nobody.append(name)
     return found, nobody
 
 
@@ -63,14 +64,15 @@ def _aliases(route: Mapping[str, Any]) -> list[str]:
     return list(route.get("aliases", ()))
 
 
-def _credential(clients: Mapping[str, Any], names: set[str]) -> str | None:
-    """That of the first client who may ask for one of these names."""
+def _credentials(clients: Mapping[str, Any], names: set[str]) -> list[str]:
+    """Those of the clients who may ask for one of these names."""
+    found = []
     for key in clients.values():
         allowed = key["models"] is None or names & set(key["models"])
         paths = key["paths"]
         if allowed and (paths is None or PATH in paths or "/**" in paths or "/v1/**" in paths):
-            return str(key["credential"])
-    return None
+            found.append(str(key["credential"]))
+    return found
 
 
 def unknown(plan: Mapping[str, Any], models: Sequence[str]) -> list[str]:

@@ -20,6 +20,7 @@ PATTERN = ROOT / "extensions" / "patterns" / "onehop"
 TITLE = "OneHop: one endpoint for all models"
 PRIMARY = "deploy"
 """The template that stands for the pattern."""
+LABEL = "onehop"
 
 
 class Unsafe(str):
@@ -75,7 +76,7 @@ def _unsafe(value: Any) -> Any:
 
 
 def pattern() -> dict[str, Any]:
-    """The pattern: its job templates with their surveys."""
+    """The pattern: its job templates with their surveys, as ansible/pattern-service specifies it."""
     return {
         "schema_version": "1.0",
         "name": "onehop",
@@ -91,7 +92,13 @@ def pattern() -> dict[str, Any]:
                 "name": "OneHop",
                 "description": "The collection onehop.llm",
             },
-            "controller_labels": ["onehop"],
+            "controller_execution_environment": {
+                "name": "OneHop",
+                "description": "ansible-core and the collection onehop.llm",
+                "image_name": "onehop-ee:latest",
+                "pull": "missing",
+            },
+            "controller_labels": [LABEL],
             "controller_job_templates": [_in_pattern(one) for one in _templates()],
         },
     }
@@ -107,8 +114,22 @@ def _in_pattern(template: dict[str, Any]) -> dict[str, Any]:
     kept["playbook"] = Path(template["playbook"]).name
     if template["name"] == _awx.title(PRIMARY):
         kept["primary"] = True
+    kept |= {"labels": [LABEL], "fields_required_at_launch": ["inventory", "credential"]}
     survey = kept.pop("survey_spec", None)
-    return {**kept, "survey": survey} if survey else kept
+    return {**kept, "survey": _plainer(survey)} if survey else kept
+
+
+def _plainer(survey: dict[str, Any]) -> dict[str, Any]:
+    """A survey of a pattern, which has neither numbers nor passwords: the first are asked as texts."""
+    questions = [question for question in survey["spec"] if question["type"] != "password"]
+    return {**survey, "spec": [_as_text(question) for question in questions]}
+
+
+def _as_text(question: dict[str, Any]) -> dict[str, Any]:
+    if question["type"] != "integer":
+        return question
+    kept = {key: value for key, value in question.items() if key not in ("min", "max")}
+    return {**kept, "type": "text", "default": str(question["default"])}
 
 
 def files() -> dict[Path, str]:
@@ -133,6 +154,6 @@ def files() -> dict[Path, str]:
     for template in _templates():
         if "survey_spec" in template:
             name = re.sub(r"\W+", "_", template["name"].partition(": ")[2])
-            text = f"{SPDX}{MADE}---\n{_dump(template['survey_spec'])}"
+            text = f"{SPDX}{MADE}---\n{_dump(_plainer(template['survey_spec']))}"
             made[PATTERN / "template_surveys" / f"{name}.yml"] = text
     return made

@@ -20,6 +20,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 OUT = ROOT / "tests" / "assets" / "controller_fields.json"
 MODULES = {
@@ -149,8 +151,6 @@ def of_awxkit(file: str, name: str) -> list[str]:
 
 def approval(path: Path) -> dict[str, Any]:
     """An approval's fields: the suboptions of ``approval_node`` in the module's documentation."""
-    import yaml
-
     tree = ast.parse(path.read_text())
     text = next(
         ast.literal_eval(node.value)

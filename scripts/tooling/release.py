@@ -227,7 +227,7 @@ def build_all() -> int:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="scripts/release", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="scripts/release", description=__doc__.partition("\n")[0])
     parser.add_argument(
         "--version", metavar="X.Y.Z", help="prepare this version, and build nothing"
     )

@@ -15,6 +15,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from tooling import artifacts
+from tooling.site.build import build
 from tooling.steps import (
     BIN,
     COLLECTIONS,
@@ -128,6 +129,7 @@ def all_steps() -> list[Step]:
             "builds, Galaxy takes it, installs, ships nothing else, and runs from there",
             collection,
         ),
+        Step("docs", "the documentation's site: no warning, no dead link", build, beside=True),
         *(
             Step(f"molecule/{name}", "on throwaway hosts", partial(molecule, name), beside=True)
             for name in scenarios()

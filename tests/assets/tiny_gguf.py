@@ -89,6 +89,7 @@ def write_model(path: Path, seed: int, name: str, *, tools: bool = False) -> Non
     """Write the file; a few hundred kilobytes."""
     words = Vocabulary()
     if tools:
+        words.biases[words.turn_end] = 1.3 * END_BIAS
         act = words.add("<|act|>", gguf.TokenType.CONTROL)
         call = words.add("<tool_call>", gguf.TokenType.USER_DEFINED)
         # No blanks and no further items where a grammar lets it choose: they would use up max_tokens.
@@ -123,10 +124,12 @@ def write_model(path: Path, seed: int, name: str, *, tools: bool = False) -> Non
         # A grammar compares letters, so none may be put before a word.
         writer.add_add_space_prefix(False)
         # What the template ends a prompt with leads to a call, and that to its newline, whatever was read.
-        embeddings[:, 1:3] = 0.0
+        embeddings[:, 1:4] = 0.0
         newline = words.pieces.index("<0x0A>")
         embeddings[act, 1] = embeddings[call, 2] = 40.0
         output[call, 1] = output[newline, 2] = 6.0
+        # Every prompt ends with a newline: no answer is to be empty, and few are to be cut off.
+        embeddings[newline, 3], output[words.turn_end, 3] = 2.0, -2.0
     ones = np.ones(WIDTH, dtype=np.float32)
 
     def matrix(rows: int, columns: int) -> NDArray[np.float32]:

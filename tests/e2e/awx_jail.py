@@ -49,8 +49,7 @@ def enter(user: User, readable: Iterable[Path], readonly: Iterable[Path]) -> Non
     line = f"{user.name}:x:{user.number}:{user.number}::{user.home}:/bin/sh\n"
     passwd.write_text(Path("/etc/passwd").read_text() + line)
     _mount("--bind", passwd, "/etc/passwd")
-    for path in readable:
-        _open_way_to(path)
+    _open_ways(readable)
     for path in readonly:
         _mount("--bind", path, path)
         _mount("-o", "remount,bind,ro", path)
@@ -63,20 +62,21 @@ def enter(user: User, readable: Iterable[Path], readonly: Iterable[Path]) -> Non
         raise RuntimeError("this is still root")
 
 
-def _open_way_to(path: Path) -> None:
-    """Let a file tree be reached through folders that are closed to others, such as /root."""
-    real = path.resolve()
-    closed = [one for one in reversed(real.parents) if not one.stat().st_mode & stat.S_IXOTH]
-    if not closed:
-        return
-    opened = os.open(real, os.O_PATH)
-    try:
-        _mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", closed[0])
-        real.mkdir(parents=True)
-        # By its descriptor: the path leads to the empty folder now.
-        _mount("--no-canonicalize", "--bind", f"/proc/{os.getpid()}/fd/{opened}", real)
-    finally:
-        os.close(opened)
+def _open_ways(paths: Iterable[Path]) -> None:
+    """Let file trees be reached through folders that are closed to others, such as /root."""
+    closed: dict[Path, list[tuple[Path, int]]] = {}
+    for path in paths:
+        real = path.resolve()
+        shut = [one for one in reversed(real.parents) if not one.stat().st_mode & stat.S_IXOTH]
+        if shut:
+            closed.setdefault(shut[0], []).append((real, os.open(real, os.O_PATH)))
+    for folder, trees in closed.items():
+        _mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", folder)
+        for real, opened in trees:
+            real.mkdir(parents=True, exist_ok=True)
+            # By its descriptor: the path leads to the empty folder now.
+            _mount("--no-canonicalize", "--bind", f"/proc/{os.getpid()}/fd/{opened}", real)
+            os.close(opened)
 
 
 def _mount(*words: str | Path) -> None:

@@ -264,8 +264,8 @@ def complaints(
             for event in events
             if event["event"] == "playbook_on_stats"
         ]
-        if counts and any(counts[-1].values()) != job.changed:
-            wrong.append(f"changed {counts[-1]}")
+        if not counts or any(counts[-1].values()) != job.changed:
+            wrong.append(f"changed {counts[-1] if counts else 'nothing that is known of'}")
     for event in events:
         text = json.dumps(event, ensure_ascii=False)
         for secret in secrets:

@@ -38,7 +38,7 @@ def test_the_lock_is_pinned_hashed_and_names_no_host():
 
 
 def test_every_file_has_its_licence_and_one_job():
-    for path in PACKAGE.glob("*.py"):
+    for path in PACKAGE.rglob("*.py"):
         # REUSE-IgnoreStart
         lines = path.read_text().splitlines()
         assert lines[0] == "# SPDX-FileCopyrightText: The OneHop authors", path

@@ -17,6 +17,7 @@ from ansible_collections.onehop.llm.plugins.plugin_utils import (
     _questions,
     _schema,
 )
+from ansible_collections.onehop.llm.plugins.plugin_utils._controller import Action
 from ansible_collections.onehop.llm.plugins.plugin_utils._problems import Problems
 
 from .playbooks import ROOT, play
@@ -110,7 +111,7 @@ def test_a_stranger_is_let_alone() -> None:
 
 
 def test_secrets_stand_beside_those_of_the_inventory() -> None:
-    inventory = {
+    inventory: dict[str, Any] = {
         "vllm_registries": {"quay.io": {"username": "q", "password": "1"}},
         "router_credentials": {"alice_key": "/etc/alice", "bob_key": "/etc/bob"},
         "vllm_hub_token": "/etc/token",
@@ -148,6 +149,33 @@ def test_a_secret_is_not_shown_where_it_is_wrong(text: str) -> None:
 def test_every_injected_variable_is_understood() -> None:
     injected = [name for one in _awx.credential_types() for name in one["injectors"]["extra_vars"]]
     assert sorted(injected) == sorted(_answers.INJECTED)
+
+
+def test_actions_read_the_secrets_of_a_launch_where_they_read_those_of_the_inventory() -> None:
+    class Reader(Action):
+        """An action whose variables are not templates."""
+
+        def __init__(self) -> None:
+            """Without a task."""
+
+        def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
+            return {}
+
+        def variable(self, name: str, task_vars: dict[str, Any]) -> Any:
+            return task_vars.get(name)
+
+    given = {
+        "router_credentials": {"bob_key": {"source": "/etc/bob"}},
+        "onehop_router_credentials": "alice_key: sesame",
+        "survey_vllm_models": "{a: {model: b/c}}",
+    }
+    reader = Reader()
+    assert reader.declared("router_credentials", given) == {
+        "bob_key": {"source": "/etc/bob"},
+        "alice_key": {"content": "sesame"},
+    }
+    assert reader.declared("vllm_models", given) == {"a": {"model": "b/c"}}
+    assert reader.declared("sglang_gateway", given) is None
 
 
 INVENTORY = {

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from standin_controller import PASSWORD, TOKEN, Controller, Server
+from standin_controller import PASSWORD, TOKEN, Server
+from standin_controller_objects import FIELDS, Controller
 
 from ansible_collections.onehop.llm.plugins.module_utils._awx_objects import Objects
 from ansible_collections.onehop.llm.plugins.module_utils._controller_api import Api, ApiError
 from ansible_collections.onehop.llm.plugins.plugin_utils import _awx
+from tooling import controller_fields
 
 from .playbooks import ROOT, play
 
@@ -307,7 +309,10 @@ def test_behind_a_gateway_and_with_a_password() -> None:
     with Server(gateway=True) as server:
         furnish(server.controller)
         bring(server, ours(), username="admin", password=PASSWORD)
-        assert server.controller.named("job_templates", "OneHop: smoke test")
+        made = server.controller.named("job_templates", "OneHop: smoke test")
+        api = Api(server.url, username="admin", password=PASSWORD)
+        named = api.get("job_templates/OneHop:%20smoke%20test++Default/")
+        assert named == api.get(f"job_templates/{made['id']}/") == made
 
 
 def test_who_may_not(server: Server) -> None:
@@ -345,7 +350,7 @@ def test_extra_variables_and_hidden_defaults_are_left_alone(server: Server) -> N
 def test_its_own_client_reads_what_was_applied(server: Server) -> None:
     """awxkit, as the command awx uses it: pages, related objects, surveys, nodes."""
     from awxkit import config
-    from awxkit.api import ApiV2  # type: ignore[attr-defined]
+    from awxkit.api import ApiV2
     from awxkit.api.client import Connection
 
     bring(server, ours())
@@ -364,3 +369,29 @@ def test_its_own_client_reads_what_was_applied(server: Server) -> None:
     assert [one.identifier for one in nodes] == ["plan", "check", "approve", "deploy", "smoke"]
     approval = nodes[2].related.unified_job_template.get()
     assert (approval.name, approval.timeout) == ("OneHop: approve the deployment", 86400)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "field", "value"),
+    [
+        ("job_templates", "ask_limit_on_lunch", True),
+        ("job_templates", "become_enabled", "yes"),
+        ("job_templates", "job_type", "scan"),
+        ("job_templates", "project", 4711),
+        ("workflow_job_templates", "project", 1),
+        ("workflow_job_template_nodes", "approval_node", {}),
+        ("credential_types", "kind", "machine"),
+    ],
+)
+def test_the_standin_refuses_what_no_client_documents(
+    server: Server, endpoint: str, field: str, value: Any
+) -> None:
+    with pytest.raises(ApiError, match=f"answered 400: .*{field}: "):
+        Api(server.url, token=TOKEN).post(f"{endpoint}/", {"name": "x", field: value})
+
+
+@pytest.mark.parametrize("endpoint", controller_fields.PAGES)
+def test_the_standin_knows_what_its_client_sends(endpoint: str) -> None:
+    """Held to the awxkit that is installed; awx.awx is not, and was read when the table was made."""
+    sent = controller_fields.of_awxkit(*controller_fields.PAGES[endpoint])
+    assert set(sent) <= set(FIELDS[endpoint]["fields"])

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from ansible.errors import AnsibleActionFail
 
 from ansible_collections.onehop.llm.plugins.action.model_specs import (
@@ -131,3 +133,24 @@ def test_keys_that_yaml_reads_as_numbers() -> None:
     assert at({1: {"credentials": {7: {"content": "x"}}}}, "1", "credentials", "7") == {
         "content": "x"
     }
+
+
+def on_the_controller() -> list[Any]:
+    """Tasks of playbooks and roles, and plays, that touch the controller itself."""
+    paths = [*(ROOT / "playbooks").glob("*.yml"), *(ROOT / "roles").glob("*/tasks/*.yml")]
+    left = [(path.stem, one) for path in paths for one in yaml.safe_load(path.read_text())]
+    found = []
+    for name, one in left:
+        left += [(name, each) for key in ("tasks", "block", "always") for each in one.get(key, [])]
+        if "localhost" in (one.get("delegate_to"), one.get("hosts")):
+            found.append(pytest.param(one, id=f"{name}: {one['name']}"))
+    return found
+
+
+@pytest.mark.parametrize("task", on_the_controller())
+def test_what_an_inventory_says_of_all_hosts_asks_for_no_root_on_the_controller(
+    task: dict[str, Any],
+) -> None:
+    """A variable goes before a keyword, so that become: false alone is not enough."""
+    assert task["vars"]["ansible_become"] is False
+    assert task["vars"]["ansible_python_interpreter"] == "{{ ansible_playbook_python }}"

@@ -203,3 +203,14 @@ def test_hosts_that_serve_one_model_say_the_same_of_it_but_for_the_weight() -> N
         "gpu2: llama_cpp_models.m.route.aliases = ['tiny']: is not what host gpu1 says of the same "
         "model, ['small']."
     )
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/status"])
+def test_own_pages_are_not_opened_for_everybody(path):
+    made = plan({**client(), "router_allowed_paths": ["/v1/*", path]})
+    (warning,) = made.warnings
+    assert path in str(warning)
+    assert "router_client_keys.NAME.paths" in str(warning)
+    config = config_of(plan({**client(paths=[path])}))
+    assert config["client_keys"]["a"]["paths"] == [path]
+    assert plan({**client(paths=[path])}).warnings == []

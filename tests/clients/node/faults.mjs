@@ -26,7 +26,7 @@ const faults = {
     model: "qwen3-8b",
     messages: [{ role: "user", content: "x".repeat(1_000_001) }],
   }),
-  timeout: () => ask("busy", { maxRetries: 0, timeout: 300 }),
+  timeout: () => ask("busy", { maxRetries: 0, timeout: 900 }),
   dying: async () => {
     const chunks = await client.chat.completions.create({ model: "dying", messages, stream: true });
     for await (const dummy of chunks);

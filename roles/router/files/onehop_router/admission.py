@@ -13,6 +13,8 @@ from .forms import rename_in_query
 from .framing import RequestHead
 from .metrics import METRICS_PATH, may_read_metrics
 from .naming import NO_NAMES, names_in_head
+from .page_access import PATHS as STATUS_PATHS
+from .page_access import reader as status_reader
 from .paths import RoutedPath, split_path
 from .responses import CREATE, find_response
 from .routing import Route, Table
@@ -74,6 +76,8 @@ def _judge(head: RequestHead, table: Table) -> Answer | Admission:
         return Answer(200, table.health, (("Content-Type", _JSON),))
     if path == "*":
         return Answer(200, b"")
+    if path in STATUS_PATHS:
+        return _status(head, table)
     who = table.keys.identify(head.first) if table.keys else ANYONE
     if who is None:
         raise Refusal("invalid_api_key", "The API key is missing or wrong.")
@@ -125,6 +129,12 @@ def _metrics(head: RequestHead, table: Table, who: Identity) -> Answer:
     _read_only(head)
     text, kind = table.metrics(head.first.get(b"accept", b"").decode("latin-1"))
     return Answer(200, text, (("Content-Type", kind),))
+
+
+def _status(head: RequestHead, table: Table) -> Answer:
+    head.client = status_reader(head.first, table.keys, table.config).name
+    _read_only(head)
+    return Answer(200, *table.status(head.path))
 
 
 def _read_only(head: RequestHead) -> None:

@@ -69,14 +69,22 @@ class Refusal(Exception):
     """A request that the router answers itself with an error.
 
     `code` is a key of KINDS; `message` is shown to the client, so it never holds a secret;
-    `param` is the request's field at fault, as OpenAI's error object names it.
+    `param` is the request's field at fault, as OpenAI's error object names it. `more_headers` are
+    header fields beside those of every refusal with that code.
     """
 
-    def __init__(self, code: str, message: str, param: str | None = None) -> None:
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        param: str | None = None,
+        more_headers: tuple[tuple[str, str], ...] = (),
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.param = param
+        self.more_headers = more_headers
 
     @property
     def status(self) -> int:
@@ -86,7 +94,7 @@ class Refusal(Exception):
     @property
     def headers(self) -> tuple[tuple[str, str], ...]:
         """Header fields that this refusal brings beside the marker of its code."""
-        return (*KINDS[self.code].headers, ("x-onehop-error", self.code))
+        return (*KINDS[self.code].headers, *self.more_headers, ("x-onehop-error", self.code))
 
 
 def unknown_model(name: str) -> Refusal:

@@ -41,13 +41,15 @@ class Health:
 
     __slots__ = (
         "_ill", "_lift", "_misses", "_outs", "_pause_ends", "_silences", "checked", "facts",
-        "failures", "hurry", "loading", "name", "rose", "up",
+        "failures", "hurry", "loading", "name", "reason", "rose", "up",
     )  # fmt: skip
 
     def __init__(self, name: str = "") -> None:
         self.name = name
         self.up = True
         self.loading = False
+        # Why it is down, as the log has it.
+        self.reason = ""
         # Whether a check has ever told something, and what the engine says of its model.
         self.checked = False
         self.facts: Facts | None = None
@@ -159,10 +161,12 @@ class Health:
     def _fall(self, reason: str) -> None:
         if self.up:
             self.up = False
+            self.reason = reason
             log.warning("%s is down: %s", self.name, reason)
 
     def _rise(self) -> None:
         self.up = True
+        self.reason = ""
         self.loading = self._ill = False
         self._misses = self._silences = 0
         log.info("%s is up again", self.name)

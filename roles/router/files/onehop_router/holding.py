@@ -42,6 +42,10 @@ class WaitingRoom:
         """How many requests wait."""
         return sum(map(len, self._queues.values()))
 
+    def held(self) -> dict[str, int]:
+        """How many wait for each model that somebody waits for."""
+        return {model: len(queue) for model, queue in self._queues.items()}
+
     def follow(self, routes: Mapping[str, Route], most: int) -> None:
         """Take up a new table's routes. `most` requests may wait; 0 is no limit."""
         self._routes = routes

@@ -9,7 +9,7 @@ import contextlib
 import logging
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -44,8 +44,8 @@ class Serving(Protocol):
         `patient` is for when somebody else accepts already. Returns how many requests were cut.
         """
 
-    def reloaded(self, result: str) -> None:
-        """Count a reload: "success" or "failure"."""
+    def reloaded(self, problems: Sequence[str]) -> None:
+        """Count a reload; without problems it went well."""
 
     def answers(self) -> bool:
         """Whether all that serves is alive."""
@@ -140,7 +140,7 @@ class MainProcess:
                 log.exception("reload failed: internal error")
                 reply = Reply(problems=("internal error",))
             if not reply.succeed:
-                serving.reloaded("failure" if reply.problems else "success")
+                serving.reloaded(reply.problems)
             failed = "reload failed, old configuration: " if reply.problems else ""
             self._notifier.ready(failed + _status(self.config))
             return reply

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Container
 from typing import Protocol
 
@@ -147,6 +148,14 @@ class Limits:
     def waiting(self) -> int:
         """Requests in the queue."""
         return len(self._waiting)
+
+    def queued(self) -> dict[str, int]:
+        """Requests in the queue by their models; those that nobody waits for are left out."""
+        if not self._waiting:
+            return {}
+        names = {id(gate): name for name, gate in self._models.items()}
+        waiting = (names.get(id(gates[-1])) for gates, dummy in self._waiting.values())
+        return dict(Counter(name for name in waiting if name is not None))
 
     def check_room(self, size: int) -> None:
         """Raise Refusal (429) if a body of `size` bytes could not be held right now."""

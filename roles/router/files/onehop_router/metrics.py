@@ -11,7 +11,7 @@ from __future__ import annotations
 import resource
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -29,11 +29,14 @@ from . import __version__
 from .auth import Identity
 from .config import Config
 from .errors import Refusal
+from .page_access import DATA_PATH, PAGE_PATH
 from .paths import DEFAULT_ALLOWED_PATHS, AllowedPaths, split_path
+from .reloads import note_reload
 from .shared import Shared
 
 METRICS_PATH = "/metrics"
 PREFIX = "onehop_router_"
+_OWN_PATHS = ("/health", "/v1/models", METRICS_PATH, PAGE_PATH, DATA_PATH)
 
 # Seconds. An embedding takes milliseconds, a long answer of a model on a CPU half an hour.
 BUCKETS = (
@@ -117,6 +120,11 @@ class Metrics:
             mine = self.shared.mine
             mine[slot + bisect_left(BUCKETS, value)] += 1.0
             mine[slot + _HISTOGRAM_WIDTH - 1] += value
+
+    def reloaded(self, problems: Sequence[str]) -> None:
+        """Count a reload, and note what became of it; without problems it went well."""
+        self.add(("config_reloads", "failure" if problems else "success"))
+        note_reload(self.shared, problems)
 
     def sample_process(self) -> None:
         """Set what the kernel knows of this process."""
@@ -218,7 +226,7 @@ class PathLabels:
         self._patterns = [
             (one, AllowedPaths([one])) for one in dict.fromkeys((*patterns, *clients))
         ]
-        self._own = {one: one for one in ("/health", "/v1/models", METRICS_PATH)}
+        self._own = {one: one for one in _OWN_PATHS}
         self._known = dict(self._own)
 
     def label(self, path: str) -> str:

@@ -16,7 +16,7 @@ import signal
 import socket
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any, Literal, NoReturn
@@ -150,9 +150,9 @@ class Processes:
         await gone
         return 0
 
-    def reloaded(self, result: str) -> None:
+    def reloaded(self, problems: Sequence[str]) -> None:
         """Count a reload."""
-        self._metrics.add(("config_reloads", result))
+        self._metrics.reloaded(problems)
 
     def answers(self) -> bool:
         """Whether each child that runs has given a sign of life, and there is one."""

@@ -125,10 +125,6 @@ class Recorder:
         dropped, self._dropped = self._dropped, self.log.dropped
         self.metrics.add(("access_log_dropped_lines",), self._dropped - dropped)
 
-    def reloaded(self, result: str) -> None:
-        """Count a reload: "success" or "failure"."""
-        self.metrics.add(("config_reloads", result))
-
     def close(self) -> None:
         """Count and log what is left."""
         self.settle()

@@ -20,6 +20,7 @@ from .framing import RequestHead, forget_heads
 from .holding import WaitingRoom
 from .limits import Limits
 from .metrics import Key
+from .page.board import Board
 from .pool import Upstream
 from .recorder import Recorder
 from .responses import ResponseMemory
@@ -74,6 +75,7 @@ class Router:
         self.verifier = Verifier()
         self.room = WaitingRoom()
         self.responses = ResponseMemory()
+        self.board = Board(self.recorder.metrics.shared, self.limits, self.room)
         self.watch = Watch(self.room.look_soon)
         self._upstreams: dict[tuple[Address, UpstreamTlsConfig | None], Upstream] = {}
         self._contexts: dict[UpstreamTlsConfig | None, ssl.SSLContext]
@@ -105,12 +107,14 @@ class Router:
         self._upstreams = wanted
         self._contexts = contexts
         table.metrics = self._metrics
+        table.status = self._status
         self.table = table
         forget_heads()
         self.recorder.load(config)
         self.watch.follow(table)
         self.room.follow(table.routes, config.max_held_requests)
         self.limits.configure(config)
+        self.board.follow(table)
 
     def connection(self) -> ClientConnection:
         """The protocol of a connection just accepted."""
@@ -136,7 +140,7 @@ class Router:
         With `patient`, clients that have no request under way get a while for a last one, since
         a connection that closes may meet a request on its way here.
         """
-        self.draining = True
+        self.draining = self.board.draining = True
         self.patience = self.timeouts.last if patient else 0.0
         end = self.now() + seconds
         for client in list(self.clients):
@@ -169,6 +173,7 @@ class Router:
             client.sweep(now)
         self.limits.sweep(now)
         self._sample()
+        self.board.sweep()
 
     def _sample(self) -> None:
         self.recorder.sample(
@@ -183,6 +188,10 @@ class Router:
     def _metrics(self, accept: str) -> tuple[bytes, str]:
         self._sample()
         return self.recorder.metrics.expose(accept, self._states())
+
+    def _status(self, path: str) -> tuple[bytes, tuple[tuple[str, str], ...]]:
+        self._sample()
+        return self.board.show(path)
 
     def _states(self) -> Iterator[tuple[Key, float]]:
         """What every process knows as well as the others."""

@@ -138,6 +138,11 @@ class Table:
         self.created = created
         # The page for an Accept header, and its media type; the router puts its own in here.
         self.metrics: Callable[[str], tuple[bytes, str]] = lambda accept: (b"", "text/plain")
+        # The status page, or its data, by the path: a body, and its header fields; likewise.
+        self.status: Callable[[str], tuple[bytes, tuple[tuple[str, str], ...]]] = lambda path: (
+            b"",
+            (),
+        )
         self._aliases = aliases_of(config)
         paths = config.allowed_paths
         self.allowed = None if paths is None else AllowedPaths(paths)

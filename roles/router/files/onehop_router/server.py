@@ -8,6 +8,7 @@ import asyncio
 import logging
 import socket
 import ssl
+from collections.abc import Sequence
 
 from .config import Config
 from .listeners import BACKLOG, is_tcp, name_of, prepare
@@ -89,9 +90,9 @@ class Server:
             log.warning("aborted %d request(s)", cut)
         return cut
 
-    def reloaded(self, result: str) -> None:
+    def reloaded(self, problems: Sequence[str]) -> None:
         """Count a reload."""
-        self._running.recorder.reloaded(result)
+        self._running.recorder.metrics.reloaded(problems)
 
     def answers(self) -> bool:
         """Whether it is alive: who can call this has its loop."""

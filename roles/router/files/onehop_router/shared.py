@@ -25,6 +25,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from .past import SAMPLES, Past, Sample
+
 log = logging.getLogger("onehop_router")
 
 # Memory is only taken by what is written: a page of 4 KiB is 512 numbers.
@@ -61,6 +63,7 @@ class Shared:
         self._memory = mmap.mmap(self._fd, numbers + name_bytes)
         self._numbers = memoryview(self._memory)[:numbers].cast("d")
         self._names = memoryview(self._memory)[numbers:]
+        self._past = Past(slots)
         self._index: dict[str, Entry] = {}
         self._full = False
         self._read_bytes = _USED.size
@@ -94,6 +97,11 @@ class Shared:
                 found = self._index.get(name) or self._append(name, width, gauge)
         return found.slot if found is not None else 0
 
+    def find(self, name: str) -> int:
+        """Where the numbers of that name begin, or 0 where nobody has used it yet."""
+        found = self._index.get(name)
+        return found.slot if found is not None else 0
+
     def add(self, slot: int, delta: float = 1.0) -> None:
         """Count in this process's column."""
         self.mine[slot] += delta
@@ -112,6 +120,29 @@ class Shared:
         """The sums over all processes, by slot."""
         columns = [self._column(one)[: self._read_slots] for one in range(self.columns)]
         return [sum(one) for one in zip(*(one.tolist() for one in columns), strict=True)]
+
+    def remember(self, tick: int) -> None:
+        """Keep the sums as those of this tick, unless some process has done so."""
+        with self._locked():
+            if tick > self._past.newest:
+                self._read_index()
+                self._past.put(Sample(tick, self.totals()))
+
+    def remembered(self, after: int = 0, most: int = SAMPLES) -> list[Sample]:
+        """The samples after a tick that there still are, oldest first, and not more than that."""
+        with self._locked():
+            return self._past.after(after, most)
+
+    @property
+    def note(self) -> bytes:
+        """A note that any process may leave for all."""
+        with self._locked():
+            return self._past.note
+
+    @note.setter
+    def note(self, text: bytes) -> None:
+        with self._locked():
+            self._past.note = text
 
     def _column(self, number: int) -> memoryview[float]:
         if not 0 <= number < self.columns:
