@@ -30,12 +30,6 @@ class ActionModule(Action):
             return result
         if self._task.check_mode:
             return result
-        directory = self._make_tmp_path()
-        arguments["sent"] = self._connection._shell.join_path(directory, "archive")
-        try:
-            self._transfer_file(source, arguments["sent"])
-            self._fixup_perms2((directory, arguments["sent"]))
-            result.update(self.ask(arguments, task_vars))
-        finally:
-            self._remove_tmp_path(directory)
+        arguments["sent"] = self.send(source, "archive")
+        result.update(self.ask(arguments, task_vars))
         return result

@@ -54,6 +54,17 @@ class Action(ActionBase):
             raise AnsibleActionFail(f"{self._task.action}: the argument {name} is missing")
         return default if value is None else value
 
+    def send(self, path: str, name: str) -> str:
+        """Where a file of the controller lies on the host, until Ansible ends the task.
+
+        In the directory that the task may have already: Ansible removes one of each task.
+        """
+        directory = self._connection._shell.tmpdir or self._make_tmp_path()
+        place: str = self._connection._shell.join_path(directory, name)
+        self._transfer_file(path, place)
+        self._fixup_perms2((directory, place))
+        return place
+
     def host(self, task_vars: dict[str, Any]) -> str:
         """The name of the host that the task is for."""
         return str(task_vars["inventory_hostname"])
@@ -95,16 +106,10 @@ class Environments(Action):
                 wheels = _wheelhouse.collect(sources, home, result["target"])
             except _wheelhouse.WheelhouseError as error:
                 return result | {"failed": True, "msg": str(error)}
-        directory = self._make_tmp_path()
-        asked["sent"] = self._connection._shell.join_path(directory, "environment.tar")
-        try:
-            with tempfile.NamedTemporaryFile(suffix=".tar") as file:
-                _wheelhouse.pack(sources, wheels, file.name)
-                self._transfer_file(file.name, asked["sent"])
-            self._fixup_perms2((directory, asked["sent"]))
-            return self._make(asked, task_vars)
-        finally:
-            self._remove_tmp_path(directory)
+        with tempfile.NamedTemporaryFile(suffix=".tar") as file:
+            _wheelhouse.pack(sources, wheels, file.name)
+            asked["sent"] = self.send(file.name, "environment.tar")
+        return self._make(asked, task_vars)
 
     def _make(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         result: dict[str, Any] = self._execute_module(
