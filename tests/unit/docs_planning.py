@@ -48,7 +48,7 @@ def shape(data: Any) -> str:
 
 
 def _root(name: Any) -> str:
-    return str(name).split("_")[0] if "_" in str(name) else ""
+    return str(name).partition("_")[0] if "_" in str(name) else ""
 
 
 def _is_group(value: Any) -> bool:
