@@ -359,7 +359,7 @@ CANDIDATES = [
     (
         "apt-get",
         "podman:\n  Installed: 5.4.2+ds1-2+b1\n  Candidate: 5.4.2+ds1-2+b1\n  Version table:\n"
-        " *** 5.4.2+ds1-2+b1 500\n        500 http://deb.debian.org/debian trixie/main amd64 "
+        " *** 5.4.2+ds1-2+b1 500\n        500 http://mirror.example/debian trixie/main amd64 "
         "Packages\n        100 /var/lib/dpkg/status\n",
         "5.4.2",
     ),
