@@ -22,6 +22,8 @@ WHY = "/opt/onehop/lib/why.py"
 """Explains units that failed."""
 STATUS = "/opt/onehop/lib/status.py"
 """Shows all units as a table."""
+PYTHON = [sys.executable, "-IB"]
+"""Runs both, and leaves nothing beside them that a removal would not know of."""
 COMPILED = "jit"
 """What is below a cache directory and can be made again; weights are beside it."""
 USAGE = """\
@@ -126,7 +128,7 @@ def command_line(engine, verb, words, terminal):
         return ["journalctl", "--unit=" + unit] + words[1:]
     if verb == "why":
         names = [engine.unit(word) for word in words] or engine.units
-        return [sys.executable, "-I", WHY, engine.name, engine.account or "-"] + names
+        return PYTHON + [WHY, engine.name, engine.account or "-"] + names
     if verb in ("start", "stop", "restart") and words:
         names = [engine.unit(word) for word in words]
         return ["systemctl"] + engine.scope() + [verb, "--"] + names
@@ -171,7 +173,7 @@ def clear_caches(engine):
 def main(words):
     """The command; its exit status."""
     if not words or words[0] == "status":
-        command = [sys.executable, "-I", STATUS] + words[1:]
+        command = PYTHON + [STATUS] + words[1:]
         sys.stdout.flush()
         os.execvp(command[0], command)
     if words[0] in ("-h", "--help", "help"):

@@ -8,7 +8,6 @@ import http.server
 import json
 import os
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -190,7 +189,7 @@ def test_on_a_host_that_has_nothing(
     installed: Path, words: list[str], status: int, said: str
 ) -> None:
     done = subprocess.run(
-        [sys.executable, "-I", str(installed / "status.py"), *words],
+        [*_operator.PYTHON, str(installed / "status.py"), *words],
         capture_output=True,
         text=True,
         check=False,
@@ -198,6 +197,7 @@ def test_on_a_host_that_has_nothing(
     )
     assert done.returncode == status, done.stderr
     assert said in done.stdout
+    assert sorted(path.name for path in installed.iterdir()) == sorted(library())
 
 
 def test_the_operators_command_asks_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,4 +212,4 @@ def test_the_operators_command_asks_it(monkeypatch: pytest.MonkeyPatch) -> None:
     for words in ([], ["status"], ["status", "--json"]):
         with pytest.raises(BecameError) as became:
             _operator.main(words)
-        assert became.value.args[0] == [sys.executable, "-I", _operator.STATUS, *words[1:]]
+        assert became.value.args[0] == [*_operator.PYTHON, _operator.STATUS, *words[1:]]

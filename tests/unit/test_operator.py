@@ -18,7 +18,7 @@ from ansible_collections.onehop.llm.plugins.module_utils import _operator, _with
 SCOPE = ["--user", "--machine=llm@.host"]
 RUN = ["systemd-run", *SCOPE, "--quiet", "--wait", "--collect"]
 ALPHA = "vllm-alpha.service"
-WHY = [sys.executable, "-I", "/opt/onehop/lib/why.py"]
+WHY = [*_operator.PYTHON, "/opt/onehop/lib/why.py"]
 
 
 @pytest.fixture

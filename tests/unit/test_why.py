@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from ansible_collections.onehop.llm.plugins.module_utils import _look, _systemd, _why
+from ansible_collections.onehop.llm.plugins.module_utils import _look, _operator, _systemd, _why
 from ansible_collections.onehop.llm.plugins.plugin_utils import _finding, _signature_table
 
 SYSTEMCTL = """\
@@ -53,7 +52,7 @@ def unit(host: Path, name: str, **properties: str) -> None:
 
 def why(host: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-I", str(host / "why.py"), *words],
+        [*_operator.PYTHON, str(host / "why.py"), *words],
         env={"PATH": f"{host}:/usr/bin:/bin"},
         capture_output=True,
         text=True,
