@@ -40,6 +40,20 @@ def find() -> str:
 
 
 def _fetch() -> None:
+    said = _download()
+    if said:
+        # A new machine has no lists of packages, and old lists name what is gone.
+        subprocess.run(["apt-get", "update", "--quiet"], capture_output=True, check=False)
+        said = _download()
+    if said:
+        raise PromtoolError(
+            f"promtool is missing, and apt has not brought it: {said}. Run apt-get update, or "
+            "install the package prometheus."
+        )
+
+
+def _download() -> str:
+    """What apt complained of; nothing where the program is there now."""
     said = ""
     for package in PACKAGES:
         with tempfile.TemporaryDirectory(dir=HOME.parent, prefix="promtool-") as name:
@@ -47,18 +61,15 @@ def _fetch() -> None:
             # Else apt changes to an account of its own, which may not write there.
             command = ["apt-get", "download", "--quiet", "-oAPT::Sandbox::User=root", package]
             done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-            said = done.stderr.strip()
+            said = done.stderr.strip() or f"no program in the package {package}"
             for archive in folder.glob("*.deb"):
                 tree = folder / "tree"
                 subprocess.run(["dpkg-deb", "--extract", archive, tree], check=True)
                 if (tree / "usr" / "bin" / "promtool").exists():
                     shutil.rmtree(HOME, ignore_errors=True)
                     os.rename(tree, HOME)
-                    return
-    raise PromtoolError(
-        f"promtool is missing, and apt has not brought it: {said}. Run apt-get update, or install "
-        "the package prometheus."
-    )
+                    return ""
+    return said
 
 
 if __name__ == "__main__":
