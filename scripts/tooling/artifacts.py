@@ -145,12 +145,8 @@ def import_to_galaxy(log: Log, built: Path, scratch: Path, *, lint: bool) -> Non
     env = {
         "GALAXY_IMPORTER_CONFIG": str(config),
         "GALAXY_IMPORTER_ANSIBLE_LOCAL_TMP": str(scratch / "ansible"),
-        "ANSIBLE_COLLECTIONS_PATH": str(scratch / "beside"),
+        "ANSIBLE_COLLECTIONS_PATH": str(scratch / "none"),
     }
-    if lint:
-        # Playbooks of extensions/patterns name those of the collection, which ansible-lint looks for.
-        install = ["collection", "install", "--offline", "--no-deps", built]
-        call(log, [BIN / "ansible-galaxy", *install], cwd=scratch, env=env)
     dummy, output = call(
         log, [BIN / "python", "-m", "galaxy_importer.main", built], cwd=scratch, env=env
     )
