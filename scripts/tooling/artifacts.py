@@ -34,6 +34,7 @@ SHIPPED = re.compile(
 RUNNING = {"meta", "plugins", "roles", "playbooks", "MANIFEST.json", "FILES.json"}
 """Of that, what a run may need."""
 _NEVER_SHIPPED = re.compile(r"(^|/)(__pycache__|\..*|tests|.*\.(pyc|log|tar\.gz|whl))(/|$)")
+_MISSED = re.compile(r"^ERROR\s+Failed to find onehop\.llm\.(\w+) playbook\.$")
 PICTURE = re.compile(r"docs/.*\.(png|jpg|svg)")
 """What a page may show."""
 _MANIFEST, _FILES = "MANIFEST.json", "FILES.json"
@@ -137,6 +138,12 @@ def refuse_strays(log: Log, built: Path) -> None:
         raise Failed(f"{built.name} has {size} bytes, and may have {LARGEST}")
 
 
+def _is_there(text: str) -> bool:
+    """Whether the linter missed a playbook that we have: patterns name the collection's own, and it looks elsewhere."""
+    missed = _MISSED.search(text)
+    return missed is not None and (ROOT / "playbooks" / f"{missed[1]}.yml").is_file()
+
+
 def import_to_galaxy(log: Log, built: Path, scratch: Path, *, lint: bool) -> None:
     """Galaxy's own check takes the archive, without a warning; with ``lint`` as it is run there."""
     scratch.mkdir(parents=True, exist_ok=True)
@@ -150,7 +157,7 @@ def import_to_galaxy(log: Log, built: Path, scratch: Path, *, lint: bool) -> Non
     dummy, output = call(
         log, [BIN / "python", "-m", "galaxy_importer.main", built], cwd=scratch, env=env
     )
-    said = _SAID.findall(output)
+    said = [(level, text) for level, text in _SAID.findall(output) if not _is_there(text)]
     if said:
         raise Failed("galaxy-importer: " + "; ".join(f"{level}: {text}" for level, text in said))
 
