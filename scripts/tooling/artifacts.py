@@ -16,7 +16,7 @@ import shutil
 import tarfile
 from pathlib import Path
 
-from tooling.steps import BIN, Failed, Log, call
+from tooling.steps import BIN, ROOT, Failed, Log, call
 
 ROUTER = Path("roles/router/files")
 """Where the router's package lies in the collection."""
