@@ -15,6 +15,7 @@ import http.client
 import os
 import re
 import shutil
+import stat
 import tempfile
 import time
 from urllib.parse import urlsplit
@@ -37,6 +38,24 @@ _GOOD = "prometheus_config_last_reload_successful"
 
 class PrometheusError(Exception):
     """What cannot be brought about, in words for the operator."""
+
+
+class _Before(object):
+    """A file as it was before it was written or removed, with who may read it: it may be a key."""
+
+    def __init__(self, path):
+        self.path = path
+        self.content = _files.read(path)
+        self.state = None if self.content is None else os.stat(path)
+
+    def restore(self):
+        """Have it so again."""
+        if self.state is not None:
+            group = _files.group_name(self.state.st_gid)
+            _files.File(self.path, self.content, stat.S_IMODE(self.state.st_mode), group).write()
+            os.chown(self.path, self.state.st_uid, -1)
+        elif os.path.lexists(self.path):
+            os.unlink(self.path)
 
 
 class Prometheus(object):
@@ -76,9 +95,9 @@ class Prometheus(object):
         self.diffs += [_files.removal(path) for path in stale if os.path.lexists(path)]
         if not self.check_mode:
             self._validate(files, whole)
-            before = {path: _files.read(path) for path in [file.path for file in changed] + stale}
+            before = [_Before(path) for path in [file.path for file in changed] + stale]
             self._write(owned, directories, changed, stale)
-            self._judge(before)
+            self._judge(owned, before, stale)
         return self._take_up(files) or bool(self.diffs)
 
     def remove(self):
@@ -204,7 +223,7 @@ class Prometheus(object):
         """Whether somebody has written over the configuration that we made."""
         return path == self.config and _owned.MARK not in (_files.read(path) or b"")
 
-    def _judge(self, before):
+    def _judge(self, owned, before, stale):
         """Put everything back if the whole of it, with what others wrote, cannot be used."""
         if not os.path.exists(self.config):
             raise PrometheusError(
@@ -213,12 +232,11 @@ class Prometheus(object):
         try:
             self._promtool(self.config, "Everything is as it was before.")
         except PrometheusError:
-            for path, content in before.items():
-                if content is None:
-                    os.unlink(path)
-                else:
-                    mode = os.stat(path).st_mode & 0o777 if os.path.exists(path) else 0o644
-                    _files.File(path, content, mode).write()
+            for one in before:
+                one.restore()
+            # The next run has to know that they are there again.
+            owned.add("paths", stale)
+            owned.save()
             raise
 
     def _take_up(self, files):

@@ -7,6 +7,7 @@ systemctl is a double that notes its verbs, and Prometheus one that has read ane
 
 from __future__ import annotations
 
+import grp
 import os
 import subprocess
 import time
@@ -159,6 +160,30 @@ def test_what_others_wrote_badly_puts_everything_back(double: Double, config: Pa
         others.bring([("onehop/rules.yml", RULES, False)], [])
     assert not (config.parent / "onehop" / "rules.yml").exists()
     assert double.verbs == []
+
+
+def test_keys_that_are_put_back_are_as_closed_as_before(double: Double, config: Path) -> None:
+    """One that another value takes the place of, one that goes, and one that is gone already."""
+    group = grp.getgrnam("adm")
+    ours = [("onehop/rules.yml", RULES, False)]
+    keys = [(f"onehop/keys/{name}", "secret", True) for name in ("gpu1", "gpu2", "gpu3")]
+    config.write_text("rule_files: [onehop/rules.yml]\n")
+    found = prometheus(double, config)
+    found.group = group.gr_name
+    found.bring(ours + keys, [])
+    home = config.parent / "onehop" / "keys"
+    (home / "gpu3").unlink()
+    config.write_text("rule_files: [onehop/rules.yml]\nno_such_key: 1\n")
+    with pytest.raises(_prometheus.PrometheusError, match=r"Everything is as it was before"):
+        found.bring([*ours, ("onehop/keys/gpu1", "other", True)], [])
+    for name in ("gpu1", "gpu2"):
+        state = (home / name).stat()
+        assert (home / name).read_text() == "secret"
+        assert (state.st_mode & 0o777, state.st_gid) == (0o640, group.gr_gid)
+    assert not (home / "gpu3").exists()
+    config.write_text("rule_files: [onehop/rules.yml]\n")
+    found.bring([*ours, ("onehop/keys/gpu1", "other", True)], [])
+    assert [path.name for path in home.iterdir()] == ["gpu1"]
 
 
 def test_a_configuration_that_somebody_wrote_over_is_theirs(double: Double, config: Path) -> None:

@@ -192,3 +192,19 @@ def test_a_version_is_prepared_and_the_changelog_takes_up_the_fragments(
     assert f"## v{version}".replace(".", "\\.") in text and len(text.splitlines()) > 30
     with pytest.raises(Failed, match="does not come next"):
         release.prepare(log, version, project, "2026-11-30")
+
+
+@pytest.mark.parametrize(
+    ("said", "passes"),
+    [
+        ("ERROR    Failed to find onehop.llm.smoke playbook.", True),
+        ("ERROR    Failed to find onehop.llm.no_such playbook.", False),
+        ("ERROR    Failed to find other.llm.smoke playbook.", False),
+        ("ERROR    Failed to find onehop.llm.smoke playbook. And more", False),
+        ("playbooks/smoke.yml:1: yaml[line-length]: Line too long", False),
+    ],
+)
+def test_of_galaxys_warnings_only_that_of_a_playbook_which_is_there_passes(
+    said: str, passes: bool
+) -> None:
+    assert artifacts._is_there(said) is passes
